@@ -1,0 +1,90 @@
+"""``red-align CLIP -o out.json`` and ``red-align serve``; each subcommand imports what it needs when called."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from landmarks.errors import RedAlignError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point; gives the exit status: 0 done, 1 a told error, 2 wrong usage, 3 an incomplete clip."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        if given[:1] == ["serve"]:
+            return _serve(given[1:])
+        return _align(given)
+    except RedAlignError as error:
+        print(f"red-align: {error.message}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _serve(given: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="red-align serve", description="Serve REST and gRPC (settings: RED_...).")
+    parser.parse_args(given)
+    import asyncio
+
+    from service.server import serve
+    from service.settings import read_settings
+
+    settings = read_settings()
+    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+    def told(http: int, rpc: int) -> None:
+        print(f"red-align is ready: http://{settings.host}:{http}  grpc://{settings.host}:{rpc}", flush=True)
+
+    asyncio.run(serve(settings, told))
+    return 0
+
+
+def _align(given: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="red-align",
+        description="Facial landmarks of a video or image, on this machine. 'red-align serve' starts the service.",
+    )
+    parser.add_argument("clip", type=Path, help="video, image or animated image")
+    parser.add_argument("-o", "--output", type=Path, help=".json, .ndjson or .csv; '-' or none: JSON to stdout")
+    parser.add_argument("--overlay", type=Path, help="write a video (or, for an image, a picture) with the points")
+    parser.add_argument("--format", choices=("json", "ndjson", "csv"), help="default: by the output's name, else json")
+    parser.add_argument("--max-faces", type=int, default=1, help="faces to follow at once (default 1)")
+    parser.add_argument("--stride", type=int, default=1, help="answer every stride-th frame only (default 1)")
+    parser.add_argument("-q", "--quiet", action="store_true", help="no progress bar")
+    options = parser.parse_args(given)
+    if options.stride < 1 or options.max_faces < 1:
+        parser.error("--stride and --max-faces must be 1 or more")
+    if not options.clip.is_file():
+        parser.error(f"no file {options.clip}")
+    import asyncio
+
+    from cli.align import AlignJob, align_clip
+    from service.settings import read_settings
+
+    job = AlignJob(
+        options.clip,
+        options.output if options.output != Path("-") else None,
+        options.format or _format_of(options.output),
+        options.overlay,
+        options.max_faces,
+        options.stride,
+        quiet=options.quiet,
+    )
+    logging.basicConfig(level=logging.WARNING, format="red-align: %(message)s")
+    complete = asyncio.run(align_clip(job, read_settings()))
+    return 0 if complete else 3
+
+
+def _format_of(output: Path | None) -> str:
+    suffix = output.suffix.lower() if output else ""
+    return {".csv": "csv", ".ndjson": "ndjson", ".jsonl": "ndjson"}.get(suffix, "json")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Checkpoint -> ONNX, with a proof of parity."""

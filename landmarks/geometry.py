@@ -1,0 +1,122 @@
+"""Similarity transforms and THE pixel convention; no other module types geometry by hand.
+
+Coordinates are (x, y) in pixels, float64, x to the right and y down. (0, 0) is the CENTRE of the
+top-left pixel, so an image of width w covers x in [-0.5, w - 0.5], and a 1-based ``.pts``
+coordinate is ours plus one. Angles are radians, positive from +x towards +y (clockwise on screen).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Points = NDArray[np.floating[Any]]
+"""Points in pixels, shape [L, 2], any float dtype."""
+
+
+@dataclass(frozen=True, slots=True)
+class Similarity:
+    """Rotation, uniform scale and translation: ``p -> scale * R(angle) p + (tx, ty)``."""
+
+    scale: float
+    angle: float
+    tx: float
+    ty: float
+
+    @property
+    def matrix(self) -> NDArray[np.float64]:
+        """The transform as float64 [2, 3], the form that OpenCV's warpAffine takes."""
+        c, s = self.scale * math.cos(self.angle), self.scale * math.sin(self.angle)
+        return np.array([[c, -s, self.tx], [s, c, self.ty]], dtype=np.float64)
+
+    def apply(self, points: Points) -> NDArray[np.float64]:
+        """Map points [..., 2] to float64 [..., 2]."""
+        m = self.matrix
+        return np.asarray(np.asarray(points, np.float64) @ m[:, :2].T + m[:, 2])
+
+    def inverse(self) -> Similarity:
+        """The transform that undoes this one."""
+        c, s = math.cos(-self.angle) / self.scale, math.sin(-self.angle) / self.scale
+        return Similarity(1.0 / self.scale, -self.angle, -(c * self.tx - s * self.ty), -(s * self.tx + c * self.ty))
+
+    def after(self, first: Similarity) -> Similarity:
+        """The transform that applies ``first`` and then this one."""
+        m = self.matrix
+        tx, ty = m[:, :2] @ (first.tx, first.ty) + m[:, 2]
+        return Similarity(self.scale * first.scale, self.angle + first.angle, float(tx), float(ty))
+
+
+def fit_similarity(source: Points, target: Points) -> Similarity:
+    """Least-squares similarity (no reflection) that takes ``source`` [L, 2] to ``target`` [L, 2].
+
+    Closed form of Umeyama (1991) in two dimensions. Coinciding source points give scale 1, angle 0.
+    """
+    a, b = np.asarray(source, np.float64), np.asarray(target, np.float64)
+    mean_a, mean_b = a.mean(0), b.mean(0)
+    a, b = a - mean_a, b - mean_b
+    spread = float((a * a).sum())
+    dot = float((a * b).sum())
+    cross = float((a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]).sum())
+    norm = math.hypot(dot, cross)
+    if spread <= 0.0 or norm <= 0.0:
+        return Similarity(1.0, 0.0, float(mean_b[0] - mean_a[0]), float(mean_b[1] - mean_a[1]))
+    turn = Similarity(norm / spread, math.atan2(cross, dot), 0.0, 0.0)
+    tx, ty = mean_b - turn.apply(mean_a)
+    return Similarity(turn.scale, turn.angle, float(tx), float(ty))
+
+
+@dataclass(frozen=True, slots=True)
+class FaceBox:
+    """Axis-aligned box in frame pixels: the outer edges are at x, y and x + w, y + h."""
+
+    x: float
+    y: float
+    w: float
+    h: float
+
+    @classmethod
+    def around(cls, points: Points) -> FaceBox:
+        """The tight box of points [L, 2]."""
+        low, high = np.min(points, axis=0), np.max(points, axis=0)
+        return cls(float(low[0]), float(low[1]), float(high[0] - low[0]), float(high[1] - low[1]))
+
+    @property
+    def area(self) -> float:
+        """Square pixels; 0 for an empty box."""
+        return max(self.w, 0.0) * max(self.h, 0.0)
+
+    def iou(self, other: FaceBox) -> float:
+        """Intersection over union with another box, 0 to 1."""
+        w = min(self.x + self.w, other.x + other.w) - max(self.x, other.x)
+        h = min(self.y + self.h, other.y + other.h) - max(self.y, other.y)
+        both = max(w, 0.0) * max(h, 0.0)
+        either = self.area + other.area - both
+        return both / either if either > 0.0 else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class FaceRegion:
+    """The square of a frame that the network looks at: centre and side in frame pixels, turned by ``angle``.
+
+    ``angle`` is the roll of the head, so that the face stands upright in the crop.
+    """
+
+    cx: float
+    cy: float
+    side: float
+    angle: float
+
+    def to_frame(self, size: int) -> Similarity:
+        """The transform from a crop of ``size`` x ``size`` pixels to the frame."""
+        middle = (size - 1) / 2.0
+        turn = Similarity(self.side / size, self.angle, 0.0, 0.0)
+        tx, ty = np.array([self.cx, self.cy]) - turn.apply(np.array([middle, middle]))
+        return Similarity(turn.scale, self.angle, float(tx), float(ty))
+
+    def to_crop(self, size: int) -> Similarity:
+        """The transform from the frame to a crop of ``size`` x ``size`` pixels."""
+        return self.to_frame(size).inverse()

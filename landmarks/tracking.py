@@ -1,0 +1,59 @@
+"""Pure tracking rules: where to look next, and when a face is lost. Source: ours."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landmarks.geometry import FaceBox, FaceRegion, Points, Similarity, fit_similarity
+from landmarks.schemes import PointScheme
+
+REGION_MARGIN = 1.4
+"""Side of the region over the longer side of the face's points, both in the upright frame of the head."""
+MIN_SIDE_PX = 12.0
+"""A region smaller than this holds no face."""
+MAX_OUTSIDE = 0.6
+"""A face is given up when more than this share of its box lies outside the frame."""
+
+
+def region_from_landmarks(points: Points, scheme: PointScheme) -> FaceRegion:
+    """THE box rule: the region of the next frame from the points [L, 2] of this one (frame pixels).
+
+    The roll is that of the similarity from the mean shape to the points; the square is centred on the
+    points' box in that turned frame, and REGION_MARGIN times its longer side.
+    """
+    angle = fit_similarity(scheme.mean_shape, points).angle
+    return upright_region(points, angle)
+
+
+def upright_region(points: Points, angle: float) -> FaceRegion:
+    """The region around points [L, 2] for a head turned by ``angle`` radians."""
+    turn = Similarity(1.0, angle, 0.0, 0.0)
+    box = FaceBox.around(turn.inverse().apply(points))
+    cx, cy = turn.apply(np.array([box.x + box.w / 2, box.y + box.h / 2]))
+    return FaceRegion(float(cx), float(cy), REGION_MARGIN * max(box.w, box.h), angle)
+
+
+def face_score(confidence: NDArray[np.floating[Any]]) -> float:
+    """How sure we are of a face: the mean of its points' confidences [L], 0 to 1."""
+    return float(np.mean(confidence))
+
+
+def is_lost(score: float, points: Points, frame_size: tuple[int, int], lost_below: float) -> bool:
+    """Whether a face is to be given up: low score, not finite, degenerate, or gone from the frame.
+
+    ``points`` are [L, 2] in frame pixels, ``frame_size`` is (width, height), ``lost_below`` the score
+    under which a face counts as lost.
+    """
+    if not np.isfinite(points).all() or score < lost_below:
+        return True
+    box = FaceBox.around(points)
+    if max(box.w, box.h) * REGION_MARGIN < MIN_SIDE_PX:
+        return True
+    width, height = frame_size
+    inside_w = min(box.x + box.w, width - 0.5) - max(box.x, -0.5)
+    inside_h = min(box.y + box.h, height - 0.5) - max(box.y, -0.5)
+    inside = max(inside_w, 0.0) * max(inside_h, 0.0)
+    return bool(inside < (1.0 - MAX_OUTSIDE) * box.area)

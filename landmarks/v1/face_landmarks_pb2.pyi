@@ -1,0 +1,205 @@
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class FrameStatus(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    FRAME_STATUS_UNSPECIFIED: _ClassVar[FrameStatus]
+    FRAME_STATUS_OK: _ClassVar[FrameStatus]
+    FRAME_STATUS_DROPPED: _ClassVar[FrameStatus]
+    FRAME_STATUS_ERROR: _ClassVar[FrameStatus]
+FRAME_STATUS_UNSPECIFIED: FrameStatus
+FRAME_STATUS_OK: FrameStatus
+FRAME_STATUS_DROPPED: FrameStatus
+FRAME_STATUS_ERROR: FrameStatus
+
+class AlignStreamRequest(_message.Message):
+    __slots__ = ("config", "frame")
+    CONFIG_FIELD_NUMBER: _ClassVar[int]
+    FRAME_FIELD_NUMBER: _ClassVar[int]
+    config: StreamConfig
+    frame: VideoFrame
+    def __init__(self, config: _Optional[_Union[StreamConfig, _Mapping]] = ..., frame: _Optional[_Union[VideoFrame, _Mapping]] = ...) -> None: ...
+
+class StreamConfig(_message.Message):
+    __slots__ = ("max_faces", "stream_id")
+    MAX_FACES_FIELD_NUMBER: _ClassVar[int]
+    STREAM_ID_FIELD_NUMBER: _ClassVar[int]
+    max_faces: int
+    stream_id: str
+    def __init__(self, max_faces: _Optional[int] = ..., stream_id: _Optional[str] = ...) -> None: ...
+
+class VideoFrame(_message.Message):
+    __slots__ = ("encoded", "raw", "time_s")
+    ENCODED_FIELD_NUMBER: _ClassVar[int]
+    RAW_FIELD_NUMBER: _ClassVar[int]
+    TIME_S_FIELD_NUMBER: _ClassVar[int]
+    encoded: bytes
+    raw: RawImage
+    time_s: float
+    def __init__(self, encoded: _Optional[bytes] = ..., raw: _Optional[_Union[RawImage, _Mapping]] = ..., time_s: _Optional[float] = ...) -> None: ...
+
+class RawImage(_message.Message):
+    __slots__ = ("width", "height", "rgb")
+    WIDTH_FIELD_NUMBER: _ClassVar[int]
+    HEIGHT_FIELD_NUMBER: _ClassVar[int]
+    RGB_FIELD_NUMBER: _ClassVar[int]
+    width: int
+    height: int
+    rgb: bytes
+    def __init__(self, width: _Optional[int] = ..., height: _Optional[int] = ..., rgb: _Optional[bytes] = ...) -> None: ...
+
+class AlignStreamResponse(_message.Message):
+    __slots__ = ("frame", "end")
+    FRAME_FIELD_NUMBER: _ClassVar[int]
+    END_FIELD_NUMBER: _ClassVar[int]
+    frame: FrameResult
+    end: StreamEnd
+    def __init__(self, frame: _Optional[_Union[FrameResult, _Mapping]] = ..., end: _Optional[_Union[StreamEnd, _Mapping]] = ...) -> None: ...
+
+class AlignClipRequest(_message.Message):
+    __slots__ = ("config", "chunk")
+    CONFIG_FIELD_NUMBER: _ClassVar[int]
+    CHUNK_FIELD_NUMBER: _ClassVar[int]
+    config: ClipConfig
+    chunk: bytes
+    def __init__(self, config: _Optional[_Union[ClipConfig, _Mapping]] = ..., chunk: _Optional[bytes] = ...) -> None: ...
+
+class ClipConfig(_message.Message):
+    __slots__ = ("max_faces", "stride")
+    MAX_FACES_FIELD_NUMBER: _ClassVar[int]
+    STRIDE_FIELD_NUMBER: _ClassVar[int]
+    max_faces: int
+    stride: int
+    def __init__(self, max_faces: _Optional[int] = ..., stride: _Optional[int] = ...) -> None: ...
+
+class AlignClipResponse(_message.Message):
+    __slots__ = ("video", "frame", "end")
+    VIDEO_FIELD_NUMBER: _ClassVar[int]
+    FRAME_FIELD_NUMBER: _ClassVar[int]
+    END_FIELD_NUMBER: _ClassVar[int]
+    video: VideoInfo
+    frame: FrameResult
+    end: StreamEnd
+    def __init__(self, video: _Optional[_Union[VideoInfo, _Mapping]] = ..., frame: _Optional[_Union[FrameResult, _Mapping]] = ..., end: _Optional[_Union[StreamEnd, _Mapping]] = ...) -> None: ...
+
+class VideoInfo(_message.Message):
+    __slots__ = ("width", "height", "frame_rate")
+    WIDTH_FIELD_NUMBER: _ClassVar[int]
+    HEIGHT_FIELD_NUMBER: _ClassVar[int]
+    FRAME_RATE_FIELD_NUMBER: _ClassVar[int]
+    width: int
+    height: int
+    frame_rate: float
+    def __init__(self, width: _Optional[int] = ..., height: _Optional[int] = ..., frame_rate: _Optional[float] = ...) -> None: ...
+
+class FrameResult(_message.Message):
+    __slots__ = ("index", "time_s", "status", "faces", "resumed", "error")
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    TIME_S_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    FACES_FIELD_NUMBER: _ClassVar[int]
+    RESUMED_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    index: int
+    time_s: float
+    status: FrameStatus
+    faces: _containers.RepeatedCompositeFieldContainer[Face]
+    resumed: bool
+    error: FrameError
+    def __init__(self, index: _Optional[int] = ..., time_s: _Optional[float] = ..., status: _Optional[_Union[FrameStatus, str]] = ..., faces: _Optional[_Iterable[_Union[Face, _Mapping]]] = ..., resumed: _Optional[bool] = ..., error: _Optional[_Union[FrameError, _Mapping]] = ...) -> None: ...
+
+class Face(_message.Message):
+    __slots__ = ("track_id", "box", "score", "landmarks", "confidence")
+    TRACK_ID_FIELD_NUMBER: _ClassVar[int]
+    BOX_FIELD_NUMBER: _ClassVar[int]
+    SCORE_FIELD_NUMBER: _ClassVar[int]
+    LANDMARKS_FIELD_NUMBER: _ClassVar[int]
+    CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
+    track_id: int
+    box: Box
+    score: float
+    landmarks: _containers.RepeatedScalarFieldContainer[float]
+    confidence: _containers.RepeatedScalarFieldContainer[float]
+    def __init__(self, track_id: _Optional[int] = ..., box: _Optional[_Union[Box, _Mapping]] = ..., score: _Optional[float] = ..., landmarks: _Optional[_Iterable[float]] = ..., confidence: _Optional[_Iterable[float]] = ...) -> None: ...
+
+class Box(_message.Message):
+    __slots__ = ("x", "y", "w", "h")
+    X_FIELD_NUMBER: _ClassVar[int]
+    Y_FIELD_NUMBER: _ClassVar[int]
+    W_FIELD_NUMBER: _ClassVar[int]
+    H_FIELD_NUMBER: _ClassVar[int]
+    x: float
+    y: float
+    w: float
+    h: float
+    def __init__(self, x: _Optional[float] = ..., y: _Optional[float] = ..., w: _Optional[float] = ..., h: _Optional[float] = ...) -> None: ...
+
+class FrameError(_message.Message):
+    __slots__ = ("code", "reason", "message")
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    code: str
+    reason: str
+    message: str
+    def __init__(self, code: _Optional[str] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ...) -> None: ...
+
+class StreamEnd(_message.Message):
+    __slots__ = ("complete", "warnings", "frame_count")
+    COMPLETE_FIELD_NUMBER: _ClassVar[int]
+    WARNINGS_FIELD_NUMBER: _ClassVar[int]
+    FRAME_COUNT_FIELD_NUMBER: _ClassVar[int]
+    complete: bool
+    warnings: _containers.RepeatedScalarFieldContainer[str]
+    frame_count: int
+    def __init__(self, complete: _Optional[bool] = ..., warnings: _Optional[_Iterable[str]] = ..., frame_count: _Optional[int] = ...) -> None: ...
+
+class GetInfoRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class GetInfoResponse(_message.Message):
+    __slots__ = ("version", "contract_version", "model", "scheme", "num_points", "mean_shape", "limits")
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    CONTRACT_VERSION_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    SCHEME_FIELD_NUMBER: _ClassVar[int]
+    NUM_POINTS_FIELD_NUMBER: _ClassVar[int]
+    MEAN_SHAPE_FIELD_NUMBER: _ClassVar[int]
+    LIMITS_FIELD_NUMBER: _ClassVar[int]
+    version: str
+    contract_version: int
+    model: Model
+    scheme: str
+    num_points: int
+    mean_shape: _containers.RepeatedScalarFieldContainer[float]
+    limits: Limits
+    def __init__(self, version: _Optional[str] = ..., contract_version: _Optional[int] = ..., model: _Optional[_Union[Model, _Mapping]] = ..., scheme: _Optional[str] = ..., num_points: _Optional[int] = ..., mean_shape: _Optional[_Iterable[float]] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ...) -> None: ...
+
+class Model(_message.Message):
+    __slots__ = ("preset", "training_run", "engine")
+    PRESET_FIELD_NUMBER: _ClassVar[int]
+    TRAINING_RUN_FIELD_NUMBER: _ClassVar[int]
+    ENGINE_FIELD_NUMBER: _ClassVar[int]
+    preset: str
+    training_run: str
+    engine: str
+    def __init__(self, preset: _Optional[str] = ..., training_run: _Optional[str] = ..., engine: _Optional[str] = ...) -> None: ...
+
+class Limits(_message.Message):
+    __slots__ = ("max_faces", "max_upload_bytes", "max_frame_pixels", "max_message_bytes")
+    MAX_FACES_FIELD_NUMBER: _ClassVar[int]
+    MAX_UPLOAD_BYTES_FIELD_NUMBER: _ClassVar[int]
+    MAX_FRAME_PIXELS_FIELD_NUMBER: _ClassVar[int]
+    MAX_MESSAGE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    max_faces: int
+    max_upload_bytes: int
+    max_frame_pixels: int
+    max_message_bytes: int
+    def __init__(self, max_faces: _Optional[int] = ..., max_upload_bytes: _Optional[int] = ..., max_frame_pixels: _Optional[int] = ..., max_message_bytes: _Optional[int] = ...) -> None: ...

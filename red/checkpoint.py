@@ -1,0 +1,53 @@
+"""Checkpoints: everything a run needs to go on, in one file that is replaced in one step."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from red.network import RedNetwork
+from red.presets import preset_from_dict
+
+NAME = "checkpoint.pt"
+
+
+def save_checkpoint(
+    folder: Path,
+    network: RedNetwork,
+    average: RedNetwork,
+    optimiser: torch.optim.Optimizer,
+    step: int,
+    arguments: dict[str, object],
+) -> None:
+    """Write the checkpoint; a run that is cut off leaves the last one whole."""
+    values = {
+        "preset": network.preset.as_dict(),
+        "step": step,
+        "network": network.state_dict(),
+        "average": average.state_dict(),
+        "optimiser": optimiser.state_dict(),
+        "arguments": {k: v if isinstance(v, int | float | bool | None) else str(v) for k, v in arguments.items()},
+    }
+    torch.save(values, folder / (NAME + ".new"))
+    (folder / (NAME + ".new")).replace(folder / NAME)
+
+
+def load_checkpoint(folder: Path, network: RedNetwork, average: RedNetwork, optimiser: torch.optim.Optimizer) -> int:
+    """Load the folder's checkpoint into all three and give its step; 0 where there is none."""
+    path = folder / NAME
+    if not path.exists():
+        return 0
+    values = torch.load(path, map_location="cpu", weights_only=True)
+    network.load_state_dict(values["network"])
+    average.load_state_dict(values["average"])
+    optimiser.load_state_dict(values["optimiser"])
+    return int(values["step"])
+
+
+def load_network(path: Path) -> RedNetwork:
+    """The network of a checkpoint with its averaged weights, ready to run."""
+    values = torch.load(path, map_location="cpu", weights_only=True)
+    network = RedNetwork(preset_from_dict(values["preset"]))
+    network.load_state_dict(values["average"])
+    return network.eval()

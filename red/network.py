@@ -1,0 +1,85 @@
+"""The RED network: six parts in the paper's order, one pass, and what a frame is made of."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from landmarks.schemes import SCHEMES
+from red.decoder import Decoder
+from red.encoder import Encoder, Stem
+from red.identity import IdentityClassifier
+from red.presets import Preset
+from red.regression import Regression
+from red.spatial import SpatialRecurrence
+from red.temporal import TemporalRecurrence
+
+
+class PassResult(NamedTuple):
+    """One pass: points and centres [N, L, 2], confidence logits [N, L], maps [N, L+1, 32, 32], memory, C_id."""
+
+    points: Tensor
+    centres: Tensor
+    confidence: Tensor
+    maps: Tensor
+    memory: Tensor
+    code_id: Tensor
+
+
+class RedNetwork(nn.Module):
+    """f_ENC, f_DENC, f_REG, f_sRNN, f_tRNN and f_CLS (Peng et al., ECCV 2016)."""
+
+    mean: Tensor
+
+    def __init__(self, preset: Preset) -> None:
+        super().__init__()
+        self.preset = preset
+        self.scheme = SCHEMES[preset.scheme]
+        mean = torch.from_numpy(self.scheme.mean_shape).float()
+        self.register_buffer("mean", mean, persistent=False)
+        self.stem = Stem(preset)
+        self.f_enc = Encoder(preset)
+        self.f_denc = Decoder(preset, len(mean))
+        self.f_reg = Regression(preset, mean)
+        self.f_srnn = SpatialRecurrence(preset, len(mean))
+        self.f_trnn = TemporalRecurrence(preset)
+        self.f_cls = IdentityClassifier(preset)
+
+    def one_pass(self, stem: Tensor, prior: Tensor, square_px: Tensor, memory: Tensor) -> PassResult:
+        """One pass from stem maps, prior points [N, L, 2], label sizes [N, 1] and memory [N, S]."""
+        encoded = self.f_enc(stem, self.f_srnn(prior, square_px))
+        code_pe, new_memory = self.f_trnn(encoded.code_pe, memory)
+        maps = self.f_denc(encoded.code_id, code_pe, encoded.positions)
+        points, centres, confidence = self.f_reg(maps, encoded, prior)
+        return PassResult(points, centres, confidence, maps, new_memory, encoded.code_id)
+
+    def acquire(self, image: Tensor, prior: Tensor, memory: Tensor) -> list[PassResult]:
+        """All passes of a first frame: image [N, 3, 128, 128] in 0..1; each pass starts from the last one's points.
+
+        Time advances once a frame, so every pass starts from the same memory.
+        """
+        stem = self.stem(image)
+        results: list[PassResult] = []
+        for size in self.preset.square_px:
+            results.append(self.one_pass(stem, prior, self.sizes(prior, size), memory))
+            prior = results[-1].points.detach() if self.training else results[-1].points
+        return results
+
+    def track(self, image: Tensor, prior: Tensor, memory: Tensor) -> PassResult:
+        """One pass from the last frame's points, drawn at the smallest size."""
+        size = self.preset.square_px[-1]
+        return self.one_pass(self.stem(image), prior, self.sizes(prior, size), memory)
+
+    def sizes(self, prior: Tensor, size: float) -> Tensor:
+        """The label size [N, 1] for every face of a batch."""
+        return torch.full_like(prior[:, 0, :1], size)
+
+    def fresh_memory(self, batch: int) -> Tensor:
+        """Memory of new sequences: zeros [N, S]."""
+        return torch.zeros(batch, self.preset.memory)
+
+    def mean_prior(self, batch: int) -> Tensor:
+        """The mean shape as prior [N, L, 2]."""
+        return self.mean.unsqueeze(0).expand(batch, -1, -1)

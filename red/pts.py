@@ -1,0 +1,39 @@
+"""The 300-W point format: ``version``, ``n_points``, braces, one 1-based ``x y`` pair a line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class BadAnnotation(ValueError):
+    """A face that must not be learned; the message begins with the path of the file at fault."""
+
+
+def read_pts(path: Path, num_points: int = 68) -> NDArray[np.float64]:
+    """Read a ``.pts`` file to float64 [num_points, 2] in our 0-based pixels.
+
+    Raises BadAnnotation for a wrong count, a broken line or a value that is not finite.
+    """
+    text = path.read_text("utf-8", errors="replace")
+    start, end = text.find("{"), text.rfind("}")
+    if start < 0 or end < start:
+        raise BadAnnotation(f"{path}: no points between braces")
+    try:
+        rows = [[float(v) for v in line.split()] for line in text[start + 1 : end].splitlines() if line.strip()]
+        points = np.array(rows, np.float64)
+    except ValueError as error:
+        raise BadAnnotation(f"{path}: {error}") from error
+    if points.shape != (num_points, 2):
+        raise BadAnnotation(f"{path}: {len(rows)} points, {num_points} expected")
+    if not np.isfinite(points).all():
+        raise BadAnnotation(f"{path}: a coordinate is not finite")
+    return np.asarray(points - 1.0)
+
+
+def write_pts(path: Path, points: NDArray[np.floating]) -> None:
+    """Write 0-based points [L, 2] as a ``.pts`` file (1-based)."""
+    rows = "\n".join(f"{x + 1:.3f} {y + 1:.3f}" for x, y in points)
+    path.write_text(f"version: 1\nn_points: {len(points)}\n{{\n{rows}\n}}\n", "utf-8")

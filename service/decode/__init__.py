@@ -1,0 +1,1 @@
+"""Decoding: files and single frames to upright RGB frames."""

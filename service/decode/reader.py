@@ -1,0 +1,59 @@
+"""What a media file is to the rest of the service: its size and its frames, and how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from landmarks.errors import EmptyBody, TooLarge
+from landmarks.frames import Frame, VideoInfo
+from service.decode.images import ImageReader, is_image
+from service.decode.video import VideoReader
+
+
+@dataclass(frozen=True, slots=True)
+class DecodeLimits:
+    """Bounds of decoding: pixels of a frame (width times height), threads of the decoder."""
+
+    max_frame_pixels: int = 4096 * 2304
+    threads: int = 2
+
+    def check(self, width: int, height: int) -> None:
+        """Raise TooLarge for a frame of more pixels than allowed."""
+        if width * height > self.max_frame_pixels:
+            raise TooLarge(
+                f"a frame of {width}x{height} exceeds the limit of {self.max_frame_pixels} pixels",
+                limit="max_frame_pixels",
+            )
+
+
+class Reader(Protocol):
+    """An opened media file. ``complete`` and ``warnings`` are final once ``frames`` is exhausted."""
+
+    info: VideoInfo
+    complete: bool
+    warnings: list[str]
+
+    def frames(self, stride: int = 1) -> Iterator[Frame]:
+        """Every stride-th frame, once."""
+        ...
+
+    def close(self) -> None:
+        """Give back what is held; safe to call twice."""
+        ...
+
+
+def open_media(path: Path, limits: DecodeLimits) -> Reader:
+    """Open a video, an image or an animated image; what it is is told from its bytes, never its name.
+
+    Raises EmptyBody, UnreadableMedia, NoVideoStream, NoFrames or TooLarge.
+    """
+    with path.open("rb") as file:
+        head = file.read(64)
+    if not head:
+        raise EmptyBody("the upload is empty")
+    if is_image(head):
+        return ImageReader(path, limits.check)
+    return VideoReader(path, limits.check, limits.threads)

@@ -1,0 +1,95 @@
+"""``POST /align``: a clip in, landmarks out."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack
+from typing import IO, Annotated, Any, Literal
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import Response
+
+from landmarks.errors import NotReady
+from service.formats import csv_pieces, json_pieces, ndjson_pieces
+from service.gateway import ClipOptions, ClipRun, Gateway
+from service.rest.body import receive
+from service.rest.models import AlignModel, ErrorModel
+from service.rest.stream import OwningStream
+from service.uploads import upload_file
+
+router = APIRouter()
+_BINARY = {"schema": {"type": "string", "format": "binary"}}
+_MULTIPART = {
+    "schema": {
+        "type": "object",
+        "required": ["video"],
+        "properties": {"video": {"type": "string", "format": "binary", "description": "The clip or image."}},
+    }
+}
+REQUEST_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {"multipart/form-data": _MULTIPART, "video/*": _BINARY, "image/*": _BINARY},
+    }
+}
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {
+        "model": AlignModel,
+        "description": "Results, written while the clip decodes.",
+        "headers": {
+            "X-Red-Complete": {
+                "description": "CSV only: true, or false when part of the clip could not be read.",
+                "schema": {"type": "string", "enum": ["true", "false"]},
+            }
+        },
+        "content": {
+            "application/x-ndjson": {"schema": {"type": "string"}},
+            "text/csv": {"schema": {"type": "string"}},
+        },
+    },
+    400: {"model": ErrorModel, "description": "The request or its file is wrong."},
+    413: {"model": ErrorModel, "description": "The upload or its frames exceed a limit."},
+    415: {"model": ErrorModel, "description": "Neither a video nor an image by its content type."},
+    429: {"model": ErrorModel, "description": "A bound is reached; try again later."},
+    500: {"model": ErrorModel, "description": "A fault of the service."},
+    503: {"model": ErrorModel, "description": "The service is starting or going away."},
+}
+
+
+@router.post("/align", responses=RESPONSES, openapi_extra=REQUEST_BODY, response_class=Response)
+async def align(
+    request: Request,
+    format: Annotated[Literal["json", "ndjson", "csv"], Query(description="Form of the answer.")] = "json",
+    max_faces: Annotated[int, Query(ge=1, description="Faces to follow at once.")] = 1,
+    stride: Annotated[int, Query(ge=1, description="Answer every stride-th frame only.")] = 1,
+) -> Response:
+    """Facial landmarks of every frame of a video, an image, or an animated image."""
+    gateway: Gateway = request.app.state.gateway
+    if not gateway.ready:
+        raise NotReady("the service is not ready")
+    async with AsyncExitStack() as stack:
+        upload = await stack.enter_async_context(upload_file(gateway))
+        await receive(request, upload, gateway.settings.max_upload_bytes)
+        run = await stack.enter_async_context(gateway.clip(upload.finish(), ClipOptions(max_faces, stride)))
+        scheme = gateway.engine.info.scheme
+        if format == "csv":
+            rows: IO[bytes] = stack.enter_context(tempfile.TemporaryFile(dir=gateway.settings.temp_dir))  # noqa: SIM115
+            await _spool_csv(run, rows, scheme.num_points)
+            headers = {"X-Red-Complete": str(run.end.complete).lower()}
+            return OwningStream(_file_pieces(rows), stack.pop_all(), "text/csv; charset=utf-8", headers)
+        if format == "ndjson":
+            return OwningStream(ndjson_pieces(run, scheme.name), stack.pop_all(), "application/x-ndjson")
+        return OwningStream(json_pieces(run, scheme.name), stack.pop_all(), "application/json")
+
+
+async def _spool_csv(run: ClipRun, out: IO[bytes], num_points: int) -> None:
+    """The header tells completeness and goes before the rows, so the rows wait in a file."""
+    async for piece in csv_pieces(run, num_points):
+        out.write(piece)
+    out.seek(0)
+
+
+async def _file_pieces(file: IO[bytes]) -> AsyncGenerator[bytes]:
+    while piece := file.read(256 * 1024):
+        yield piece

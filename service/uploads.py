@@ -1,0 +1,52 @@
+"""Uploads as temp files: written while the body arrives, bounded, and removed in every ending."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+import anyio
+
+from landmarks.errors import TooLarge
+from service.gateway import Gateway
+
+
+class Upload:
+    """A growing temp file that refuses to grow beyond the limit."""
+
+    def __init__(self, path: Path, file: BinaryIO, limit: int) -> None:
+        self.path, self._file, self._limit = path, file, limit
+        self.size = 0
+
+    def write(self, data: bytes) -> None:
+        """Append; raises TooLarge."""
+        self.size += len(data)
+        check_size(self.size, self._limit)
+        self._file.write(data)
+
+    def finish(self) -> Path:
+        """All bytes are there: the path to read them from."""
+        self._file.flush()
+        return self.path
+
+
+def check_size(size: int, limit: int) -> None:
+    """Raise TooLarge when a body of ``size`` bytes exceeds the limit."""
+    if size > limit:
+        raise TooLarge(f"the upload exceeds the limit of {limit} bytes", limit="max_upload_bytes")
+
+
+@asynccontextmanager
+async def upload_file(gateway: Gateway) -> AsyncIterator[Upload]:
+    """An empty upload; its file is gone after the block."""
+    handle, name = tempfile.mkstemp(prefix="red-align-", dir=gateway.settings.temp_dir)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            yield Upload(Path(name), file, gateway.settings.max_upload_bytes)
+    finally:
+        with anyio.CancelScope(shield=True):
+            await gateway.in_worker(lambda: Path(name).unlink(missing_ok=True))

