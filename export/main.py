@@ -8,6 +8,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+import numpy as np
+
 from export.onnx_files import write_onnx
 from export.parity import FRAMES, MAX_POINT_PX, SEQUENCES, TABLE_HEAD, check_parity, moving_faces
 from red.checkpoint import load_network
@@ -28,7 +30,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(TABLE_HEAD)
         for name, parity in table.items():
             print(parity.row(name))
-        worst = max(p.points_px for p in table.values())
+        # Not max(): a NaN that is not the first value would get lost in it.
+        worst = float(np.max([p.points_px for p in table.values()]))
         if not worst < MAX_POINT_PX:
             print(f"refused: points differ by {worst:.4f} px, the limit is {MAX_POINT_PX}", file=sys.stderr)
             return 1

@@ -62,7 +62,8 @@ def fit_similarity(source: Points, target: Points) -> Similarity:
     dot = float((a * b).sum())
     cross = float((a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]).sum())
     norm = math.hypot(dot, cross)
-    if spread <= 0.0 or norm <= 0.0:
+    # Points that coincide differ from their mean by rounding, which must not pass for a shape.
+    if spread <= len(a) * (1e-9 * (1.0 + float(np.abs(mean_a).max()))) ** 2 or norm <= 0.0:
         return Similarity(1.0, 0.0, float(mean_b[0] - mean_a[0]), float(mean_b[1] - mean_a[1]))
     turn = Similarity(norm / spread, math.atan2(cross, dot), 0.0, 0.0)
     tx, ty = mean_b - turn.apply(mean_a)

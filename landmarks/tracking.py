@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.geometry import FaceBox, FaceRegion, Points, Similarity, fit_similarity
-from landmarks.schemes import PointScheme
+from landmarks.schemes import IBUG68, PointScheme
 
 REGION_MARGIN = 1.4
 """Side of the region over the longer side of the face's points, both in the upright frame of the head."""
@@ -22,10 +22,13 @@ def region_from_landmarks(points: Points, scheme: PointScheme) -> FaceRegion:
     """THE box rule: the region of the next frame from the points [L, 2] of this one (frame pixels).
 
     The roll is that of the similarity from the mean shape to the points; the square is centred on the
-    points' box in that turned frame, and REGION_MARGIN times its longer side.
+    box of all 68 points in that turned frame, and REGION_MARGIN times its longer side. What a smaller
+    scheme lacks is taken from the mean face, so that its crops hold the same part of the face.
     """
-    angle = fit_similarity(scheme.mean_shape, points).angle
-    return upright_region(points, angle)
+    way = fit_similarity(scheme.mean_shape, points)
+    if scheme.num_points < IBUG68.num_points:
+        points = way.apply(IBUG68.mean_shape)
+    return upright_region(points, way.angle)
 
 
 def upright_region(points: Points, angle: float) -> FaceRegion:
@@ -47,10 +50,10 @@ def is_lost(score: float, points: Points, frame_size: tuple[int, int], lost_belo
     ``points`` are [L, 2] in frame pixels, ``frame_size`` is (width, height), ``lost_below`` the score
     under which a face counts as lost.
     """
-    if not np.isfinite(points).all() or score < lost_below:
+    if not np.isfinite(points).all() or not score >= lost_below:  # Not "<": the score may be NaN.
         return True
     box = FaceBox.around(points)
-    if max(box.w, box.h) * REGION_MARGIN < MIN_SIDE_PX:
+    if max(box.w, box.h) * REGION_MARGIN < MIN_SIDE_PX or box.area <= 0.0:
         return True
     width, height = frame_size
     inside_w = min(box.x + box.w, width - 0.5) - max(box.x, -0.5)

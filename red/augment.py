@@ -95,13 +95,15 @@ def blurred(crop: Crop, rng: Generator) -> Crop:
     """Gaussian blur, or the blur of a motion along a random direction."""
     if rng.random() < 0.5:
         return np.asarray(cv2.GaussianBlur(crop, (0, 0), float(rng.uniform(0.6, 2.2))), np.uint8)
-    length = int(rng.integers(3, 10))
+    # The kernel is odd and symmetric, else it would move the picture away from its points.
+    length = 2 * int(rng.integers(1, 5)) + 1
     kernel = np.zeros((length, length), np.float32)
     angle = rng.uniform(0, np.pi)
-    middle = (length - 1) / 2
+    middle = length // 2
     dx, dy = np.cos(angle) * middle, np.sin(angle) * middle
     ends = [(round(middle - dx), round(middle - dy)), (round(middle + dx), round(middle + dy))]
     cv2.line(kernel, ends[0], ends[1], 1.0)
+    kernel = kernel + kernel[::-1, ::-1]
     return np.asarray(cv2.filter2D(crop, -1, kernel / kernel.sum()), np.uint8)
 
 

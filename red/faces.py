@@ -53,7 +53,8 @@ def read_faces(
                 raise
             log.warning("skipped %s", error)
             continue
-        person = path.relative_to(root).parts[0] if with_person else None
+        folders = path.relative_to(root).parts[:-1]
+        person = folders[0] if with_person and folders else None
         faces.append(LabelledFace(path, image, points, person))
     return faces
 
@@ -88,7 +89,11 @@ def _video_frames(video: Path, stride: int) -> Iterator[Callable[[], _Loaded]]:
             yield lambda p=points_path, i=image: (p, i, read_pts(p))  # type: ignore[misc]
     reader.release()
     if number == 0:
-        log.warning("skipped %s: no frame decodes", video)
+        yield lambda: _undecodable(video)
+
+
+def _undecodable(video: Path) -> _Loaded:
+    raise BadAnnotation(f"{video}: no frame decodes")
 
 
 def _read_image(path: Path) -> NDArray[np.uint8]:

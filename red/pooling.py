@@ -1,9 +1,10 @@
 """2x2 max-pooling that keeps its positions, and the unpooling that puts values back there.
 
-Only operators that every ONNX runtime and TensorRT know (slices, comparisons, depth-to-space). On a tie
-(after ReLU zeros tie all the time) the first position in reading order wins, as in max_pool2d. Values
-within TIE of each other count as tied (ours): in flat parts of an image the four values are equal but for
-rounding, and a position chosen by rounding would differ from runtime to runtime and move points by 0.3 px.
+The paper keeps which of the four values won. That choice is not continuous: where two values are nearly
+equal (flat skin, dark background), rounding decides, and the same frame gives points that differ by 0.3 px
+between runtimes, batch sizes or precisions, and by noise from frame to frame. So values within SHARE of the
+maximum share the position in proportion (ours); one that wins by more has it alone, as in the paper. Only
+operators that every ONNX runtime and TensorRT know.
 """
 
 from __future__ import annotations
@@ -12,29 +13,28 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-TIE = 1e-3
-"""Activations (about 1 after batch norm) closer than this are equal."""
+SHARE = 0.2
+"""Activations are about 1 after batch norm; a value this much below the maximum has no share."""
+
+_QUARTERS = ((0, 0), (0, 1), (1, 0), (1, 1))  # (row, column): reading order
 
 
 def pool_with_positions(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Pool [N, C, 2h, 2w] to its maxima [N, C, h, w] and their 2-bit positions, uint8 [N, C, h, w].
+    """Pool [N, C, 2h, 2w] to its maxima [N, C, h, w] and the shares of the four places, [N, C, 4, h, w].
 
-    Position 0, 1, 2, 3 is top left, top right, bottom left, bottom right.
+    Shares are not negative and sum to 1; places are top left, top right, bottom left, bottom right. As in
+    the paper no gradient flows through them.
     """
     pooled = F.max_pool2d(x, 2)
     with torch.no_grad():
-        # Comparing in reading order makes the first of equal values the winner.
-        enough = pooled - TIE
-        third = torch.where(x[:, :, 1::2, 0::2] >= enough, 2, 3)
-        second = torch.where(x[:, :, 0::2, 1::2] >= enough, 1, third)
-        position = torch.where(x[:, :, 0::2, 0::2] >= enough, 0, second).to(torch.uint8)
-    return pooled, position
+        near = [torch.relu(1.0 + (x[:, :, i::2, j::2] - pooled) * (1.0 / SHARE)) for i, j in _QUARTERS]
+        total = near[0] + near[1] + near[2] + near[3]  # At least 1: the maximum itself counts 1.
+        shares = torch.stack([part / total for part in near], dim=2)
+    return pooled, shares
 
 
-def unpool(x: Tensor, position: Tensor) -> Tensor:
-    """Put values [N, C, h, w] at their kept positions of a map [N, C, 2h, 2w]; zero elsewhere."""
+def unpool(x: Tensor, shares: Tensor) -> Tensor:
+    """Put values [N, C, h, w] at their kept places of a map [N, C, 2h, 2w]; zero elsewhere."""
     n, c, h, w = x.shape
-    quarters = [torch.where(position == k, x, torch.zeros_like(x)) for k in range(4)]
-    # Channel c of the quarters is c * 4 + k, the order that depth-to-space (CRD) wants.
-    stacked = torch.stack(quarters, dim=2).reshape(n, c * 4, h, w)
-    return F.pixel_shuffle(stacked, 2)
+    # Channel order c * 4 + place is what depth-to-space (CRD) wants.
+    return F.pixel_shuffle((x.unsqueeze(2) * shares).reshape(n, c * 4, h, w), 2)

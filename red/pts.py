@@ -27,7 +27,7 @@ def read_pts(path: Path, num_points: int = 68) -> NDArray[np.float64]:
     except ValueError as error:
         raise BadAnnotation(f"{path}: {error}") from error
     if points.shape != (num_points, 2):
-        raise BadAnnotation(f"{path}: {len(rows)} points, {num_points} expected")
+        raise BadAnnotation(f"{path}: {num_points} pairs expected, read {' x '.join(map(str, points.shape))} values")
     if not np.isfinite(points).all():
         raise BadAnnotation(f"{path}: a coordinate is not finite")
     return np.asarray(points - 1.0)

@@ -69,6 +69,7 @@ class Trainer:
         self.step = 0
         self.started = time.monotonic()
         self.sums: dict[str, float] = {}
+        self.summed = 0
 
     @property
     def total(self) -> int:
@@ -120,21 +121,21 @@ class Trainer:
                     kept.copy_(new)
         for name, value in parts.items():
             self.sums[name] = self.sums.get(name, 0.0) + value
+        self.summed += 1
         self.step += 1
         if self.step % self.args.every == 0 or self.step in (self.args.stills, self.total):
             self.report()
 
     def report(self) -> None:
         """Validate the averaged weights, write a line of the log and the checkpoint."""
-        since = self.step % self.args.every or self.args.every
         line: dict[str, object] = {
             "step": self.step,
             "stage": "stills" if self.step <= self.args.stills else "temporal",
             "minutes": round((time.monotonic() - self.started) / 60, 1),
-            "loss": {k: round(v / since, 4) for k, v in self.sums.items()},
+            "loss": {k: round(v / self.summed, 4) for k, v in self.sums.items()},
         }
         line |= {name: summary(self.average, data) for name, data in self.val.items()}
-        self.sums = {}
+        self.sums, self.summed = {}, 0
         with (self.args.out / "log.jsonl").open("a") as out:
             out.write(json.dumps(line) + "\n")
         log.info("%s", json.dumps(line))

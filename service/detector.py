@@ -19,8 +19,8 @@ YUNET_FILE = "face_detection_yunet_2023mar.onnx"
 
 # From YuNet's box to the face region, in the frame of the head turned upright: shift of the centre and side,
 # as shares of sqrt(width * height). Fitted on the training faces by benchmarks/fit_detector_box.py.
-CENTRE_SHIFT = (0.0, 0.06)
-SIDE = 1.35
+CENTRE_SHIFT = (0.0, 0.158)
+SIDE = 1.261
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
 import numpy as np
@@ -35,25 +36,39 @@ async def json_pieces(run: ClipSource, scheme: str) -> AsyncGenerator[bytes]:
     head = orjson.dumps({"scheme": scheme, "video": video_values(run.video)})
     yield head[:-1] + b',"frames":['
     separator = b""
-    async for result in run.results():
-        yield separator + orjson.dumps(frame_values(result))
-        separator = b","
+    async with _results(run) as results:
+        async for result in results:
+            yield separator + orjson.dumps(frame_values(result))
+            separator = b","
     yield b"]," + orjson.dumps(end_values(run.end))[1:] + b"\n"
 
 
 async def ndjson_pieces(run: ClipSource, scheme: str) -> AsyncGenerator[bytes]:
     """Lines with ``type`` header, frame, error (a frame that has no points but a reason) and end."""
     yield _line("header", {"scheme": scheme, "video": video_values(run.video)})
-    async for result in run.results():
-        yield _line("frame" if result.error is None else "error", frame_values(result))
+    async with _results(run) as results:
+        async for result in results:
+            yield _line("frame" if result.error is None else "error", frame_values(result))
     yield _line("end", end_values(run.end))
 
 
 async def csv_pieces(run: ClipSource, num_points: int) -> AsyncGenerator[bytes]:
     """OpenFace's columns: frame (from 1), face_id, timestamp, confidence, success, x_0.., y_0.."""
     yield _csv_header(num_points)
-    async for result in run.results():
-        yield "".join(_csv_rows(result, num_points)).encode("ascii")
+    async with _results(run) as results:
+        async for result in results:
+            yield "".join(_csv_rows(result, num_points)).encode("ascii")
+
+
+@asynccontextmanager
+async def _results(run: ClipSource) -> AsyncGenerator[AsyncIterator[FrameResult]]:
+    """The results, ended with the writer and not some time later: the clip may be closed right after it."""
+    results = run.results()
+    try:
+        yield results
+    finally:
+        if isinstance(results, AsyncGenerator):
+            await results.aclose()
 
 
 def _csv_header(num_points: int) -> bytes:

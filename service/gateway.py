@@ -152,7 +152,8 @@ class Gateway:
         await self.engine.end("warm-up")
         await self.in_worker(lambda: self.detector.detect(blank))
         self.ready = True
-        log.info("ready: %s", self.engine.info)
+        info = self.engine.info
+        log.info("ready: %s from run %s, %s", info.preset, info.training_run, info.scheme.name)
 
     async def close(self) -> None:
         """Stop; requests under way are refused their next step."""

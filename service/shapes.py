@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from landmarks.frames import Face, FrameResult, StreamEnd, VideoInfo
+from landmarks.errors import RedAlignError
+from landmarks.frames import Face, FrameResult, FrameStatus, Landmarks, StreamEnd, VideoInfo
+from landmarks.geometry import FaceBox
 
 PIXEL_DECIMALS = 2
 SCORE_DECIMALS = 3
@@ -39,6 +41,22 @@ def frame_values(result: FrameResult) -> dict[str, Any]:
         error = result.error
         values["error"] = {"code": error.code, "reason": error.reason, "message": error.message}
     return values
+
+
+def frame_from_values(values: dict[str, Any]) -> FrameResult:
+    """The inverse of frame_values: one object of ``frames`` in a JSON answer (an error keeps its message alone)."""
+    faces = tuple(
+        Face(
+            face["track_id"],
+            FaceBox(*face["box"]),
+            face["score"],
+            Landmarks(np.reshape(face["landmarks"], (-1, 2)), np.array(face["confidence"])),
+        )
+        for face in values["faces"]
+    )
+    error = RedAlignError(values["error"]["message"]) if "error" in values else None
+    resumed = bool(values.get("resumed", False))
+    return FrameResult(values["index"], values["time_s"], FrameStatus(values["status"]), faces, resumed, error)
 
 
 def video_values(video: VideoInfo) -> dict[str, Any]:

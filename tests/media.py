@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
@@ -11,6 +12,7 @@ import av
 import cv2
 import numpy as np
 import skimage.data
+from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 Image = NDArray[np.uint8]
@@ -48,7 +50,7 @@ def write_video(
     rotation: int | None = None,
     options: dict[str, str] | None = None,
 ) -> Path:
-    """Write RGB frames as a video; ``times`` (seconds) makes the rate variable, ``rotation`` sets the display matrix."""
+    """Write RGB frames as a video; ``times`` (seconds) makes the rate variable, ``rotation`` the display matrix."""
     base = Fraction(1, 90_000)
     with av.open(str(path), "w", options=options or {}) as container:
         stream = container.add_stream(codec, rate=rate)
@@ -78,3 +80,37 @@ def png(image: Image) -> bytes:
     ok, data = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
     assert ok
     return data.tobytes()
+
+
+def encode_video(
+    path: Path,
+    frames: Sequence[Image],
+    *,
+    codec: str = "libx264",
+    pix_fmt: str = "yuv420p",
+    prepare: Callable[[VideoStream], None] | None = None,
+) -> Path:
+    """Write RGB frames at 25 a second in the encoder's own time base; ``prepare`` may set up the stream."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=25)
+        stream.height, stream.width = frames[0].shape[:2]
+        stream.pix_fmt = pix_fmt
+        if prepare is not None:
+            prepare(stream)
+        for image in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")))
+        container.mux(stream.encode())
+    return path
+
+
+def write_sound(path: Path, codec: str = "aac") -> Path:
+    """Write a second of silence without a picture."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=44_100)
+        for i in range(40):
+            frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
+            frame.rate = 44_100
+            frame.pts = i * 1024
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path

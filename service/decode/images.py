@@ -5,13 +5,14 @@ from __future__ import annotations
 import io
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from landmarks.errors import BadFrame, NoFrames, UnreadableMedia
+from landmarks.errors import BadFrame, InvalidRequest, NoFrames, RedAlignError, TooLarge, UnreadableMedia
 from landmarks.frames import Frame, VideoInfo
 
 FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF")
@@ -35,12 +36,12 @@ def is_image(head: bytes) -> bool:
 
 def decode_frame(data: bytes, check: SizeCheck) -> NDArray[np.uint8]:
     """One JPEG or PNG to upright RGB uint8 [H, W, 3]. Raises BadFrame or TooLarge."""
-    try:
-        with Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as image:
-            check(*image.size)
-            return _upright_rgb(image)
-    except (OSError, ValueError, SyntaxError, EOFError) as error:
-        raise BadFrame(f"the frame is no JPEG or PNG that decodes: {_reason(error)}") from error
+    with (
+        _failing_as(BadFrame, "the frame is no JPEG or PNG that decodes"),
+        Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as image,
+    ):
+        check(*image.size)
+        return _upright_rgb(image)
 
 
 class ImageReader:
@@ -49,13 +50,12 @@ class ImageReader:
     def __init__(self, path: Path, check: SizeCheck) -> None:
         self.complete = True
         self.warnings: list[str] = []
-        try:
+        self._check = check
+        with _failing_as(UnreadableMedia, "the image does not decode"):
             self._image = Image.open(path, formats=FORMATS)
             check(*self._image.size)
             self._count = getattr(self._image, "n_frames", 1) if self._image.format in ANIMATED else 1
             self._first = _upright_rgb(self._image)
-        except (OSError, ValueError, SyntaxError, EOFError) as error:
-            raise UnreadableMedia(f"the image does not decode: {_reason(error)}") from error
         if self._count < 1:
             raise NoFrames("the image holds no frame")
         height, width = self._first.shape[:2]
@@ -67,11 +67,13 @@ class ImageReader:
         time_s = 0.0
         for index in range(self._count):
             try:
-                self._image.seek(index)
-                image = self._first if index == 0 else _upright_rgb(self._image)
-            except (OSError, ValueError, SyntaxError, EOFError) as error:
+                with _failing_as(UnreadableMedia, f"broke off at frame {index} of {self._count}"):
+                    self._image.seek(index)
+                    self._check(*self._image.size)  # A frame of a GIF may reach beyond its canvas and enlarge it.
+                    image = self._first if index == 0 else _upright_rgb(self._image)
+            except RedAlignError as error:
                 self.complete = False
-                self.warnings.append(f"broke off at frame {index} of {self._count}: {_reason(error)}")
+                self.warnings.append(error.message)
                 return
             if index % stride == 0:
                 yield Frame(index, time_s, image)
@@ -84,6 +86,19 @@ class ImageReader:
     def _duration(self) -> float:
         milliseconds = float(self._image.info.get("duration") or 0.0)
         return milliseconds / 1000.0 if milliseconds > 10.0 else GIF_DEFAULT_S
+
+
+@contextmanager
+def _failing_as(kind: type[InvalidRequest], what: str) -> Iterator[None]:
+    """Damaged bytes make Pillow raise nearly anything; all of it means the same to the user."""
+    try:
+        yield
+    except RedAlignError:
+        raise
+    except Image.DecompressionBombError as error:
+        raise TooLarge("the image has far more pixels than the limit allows", limit="max_frame_pixels") from error
+    except Exception as error:
+        raise kind(f"{what}: {_reason(error)}") from error
 
 
 def _upright_rgb(image: Image.Image) -> NDArray[np.uint8]:

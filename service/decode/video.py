@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,8 @@ class VideoReader:
     def __init__(self, path: Path, check: Callable[[int, int], None], threads: int) -> None:
         self.complete = True
         self.warnings: list[str] = []
+        # A request that is given up closes the reader while a thread may still be decoding.
+        self._lock, self._closed = threading.Lock(), False
         self._container = _open(path)
         try:
             self._stream = _video_stream(self._container)
@@ -71,26 +74,56 @@ class VideoReader:
                 # Containers with gaps and variable rates have the right answer in the frame's own time.
                 yield Frame(index, time_s, self._turn(frame.to_ndarray(format="rgb24")))
             index += 1
-            frame = next(self._decoded, None)
-        self._conclude(index)
+            with self._lock:
+                frame = None if self._closed else next(self._decoded, None)
+        with self._lock:
+            if not self._closed:
+                self._conclude(index)
 
     def close(self) -> None:
-        """See Reader.close."""
-        self._decoded.close()
-        self._container.close()
+        """See Reader.close; waits for the frame that is being decoded."""
+        with self._lock:
+            self._closed = True
+            self._decoded.close()
+            self._container.close()
 
     def _decode(self) -> Generator[Any]:
-        """Decoded frames; a packet that fails is counted, a container that breaks off ends the clip."""
+        """Decoded frames; a packet that fails is counted.
+
+        A last packet that is cut short is not decoded: its error would take with it the frames before it that
+        the decoder still holds.
+        """
+        ahead: Any = None
+        for packet in self._demux():
+            if ahead is not None:
+                yield from self._frames_of(ahead)
+            ahead = packet
+        if ahead is not None and ahead.is_corrupt:
+            self._bad_packets += 1
+        elif ahead is not None:
+            yield from self._frames_of(ahead)
+        flush = av.Packet()
+        flush.time_base = self._stream.time_base
+        yield from self._frames_of(flush)
+
+    def _demux(self) -> Iterator[Any]:
+        """Packets of the stream; a container that breaks off ends them."""
         try:
             for packet in self._container.demux(self._stream):
-                self._packets += packet.size > 0
-                try:
-                    yield from packet.decode()
-                except av.error.FFmpegError:
-                    self._bad_packets += 1
+                if packet.size:
+                    self._packets += 1
+                    yield packet
         except av.error.FFmpegError as error:
             self.complete = False
             self.warnings.append(f"the file breaks off: {error.strerror}")
+
+    def _frames_of(self, packet: Any) -> list[Any]:
+        try:
+            frames: list[Any] = self._stream.decode(packet)
+        except av.error.FFmpegError:
+            self._bad_packets += 1
+            return []
+        return frames
 
     def _time(self, frame: Any, index: int) -> float:
         if frame.time is None:
@@ -114,9 +147,13 @@ class VideoReader:
             self.warnings.append(f"broke off after frame {count - 1} at {self._last:.2f} s of {promised:.2f} s")
 
     def _promised_s(self) -> float:
+        kind = self._container.format.name
+        if kind == "avi" and self._stream.frames and self._rate:
+            # FFmpeg scales the duration of a file that is cut down to the bytes that are there.
+            return float(self._stream.frames) / self._rate
         if self._stream.duration and self._stream.time_base:
             return float(self._stream.duration * self._stream.time_base)
-        if self._container.format.name in ("matroska,webm", "flv", "avi", "asf") and self._container.duration:
+        if kind in ("matroska,webm", "flv", "avi", "asf") and self._container.duration:
             return float(self._container.duration) / 1e6  # microseconds
         return 0.0
 

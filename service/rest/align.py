@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, aclosing
 from typing import IO, Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from landmarks.errors import NotReady
@@ -75,7 +76,7 @@ async def align(
         scheme = gateway.engine.info.scheme
         if format == "csv":
             rows: IO[bytes] = stack.enter_context(tempfile.TemporaryFile(dir=gateway.settings.temp_dir))  # noqa: SIM115
-            await _spool_csv(run, rows, scheme.num_points)
+            await _spool_csv(request, run, rows, scheme.num_points)
             headers = {"X-Red-Complete": str(run.end.complete).lower()}
             return OwningStream(_file_pieces(rows), stack.pop_all(), "text/csv; charset=utf-8", headers)
         if format == "ndjson":
@@ -83,10 +84,13 @@ async def align(
         return OwningStream(json_pieces(run, scheme.name), stack.pop_all(), "application/json")
 
 
-async def _spool_csv(run: ClipRun, out: IO[bytes], num_points: int) -> None:
+async def _spool_csv(request: Request, run: ClipRun, out: IO[bytes], num_points: int) -> None:
     """The header tells completeness and goes before the rows, so the rows wait in a file."""
-    async for piece in csv_pieces(run, num_points):
-        out.write(piece)
+    async with aclosing(csv_pieces(run, num_points)) as pieces:
+        async for piece in pieces:
+            if await request.is_disconnected():  # Nothing is sent yet, so nothing else would tell.
+                raise ClientDisconnect
+            out.write(piece)
     out.seek(0)
 
 

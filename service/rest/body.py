@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from python_multipart.exceptions import MultipartParseError
+from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import Request
 
@@ -54,7 +54,7 @@ async def _receive_field(request: Request, upload: Upload, boundary: bytes) -> N
         )
         async for chunk in request.stream():
             parser.write(chunk)
-    except MultipartParseError as error:
+    except FormParserError as error:
         raise InvalidRequest(f"the multipart body is broken: {error}") from error
     if not field.found:
         raise InvalidRequest("the multipart body has no field 'video'")

@@ -1,0 +1,82 @@
+"""The exporting command: what passes parity is written, what does not leaves nothing behind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+import export.main as command
+from export.parity import Parity
+from red.checkpoint import NAME, save_checkpoint
+from red.network import RedNetwork
+from red.presets import EDGE
+
+FILES = {"red.onnx": b"step", "red_acquire.onnx": b"acquire", "weights.bin": b"weights"}
+GOOD = Parity(60, 0.01, 1e-4, 1e-5)
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    network = RedNetwork(EDGE)
+    folder = tmp_path / "edge-9"
+    folder.mkdir()
+    save_checkpoint(folder, network, network, torch.optim.AdamW(network.parameters()), 1, {"out": folder})
+    return folder / NAME
+
+
+@pytest.fixture
+def runs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Names of the training runs that were written; stand-ins take the exporter's place, which takes long."""
+    names: list[str] = []
+
+    def write(network: RedNetwork, folder: Path, training_run: str) -> list[Path]:
+        assert not network.training
+        names.append(training_run)
+        for name, data in FILES.items():
+            (folder / name).write_bytes(data)
+        return [folder / "red.onnx", folder / "red_acquire.onnx"]
+
+    monkeypatch.setattr(command, "write_onnx", write)
+    return names
+
+
+def found(monkeypatch: pytest.MonkeyPatch, acquire: Parity, step: Parity) -> None:
+    monkeypatch.setattr(command, "check_parity", lambda *_: {"red_acquire": acquire, "red": step})
+
+
+def test_what_agrees_with_torch_is_written(
+    checkpoint: Path, runs: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found(monkeypatch, GOOD, GOOD)
+    out = checkpoint.parent.parent / "models" / "deep"
+    assert command.main([str(checkpoint), str(out)]) == 0
+    assert {p.name: p.read_bytes() for p in out.iterdir()} == FILES
+    assert runs == ["edge-9"]
+    assert "0.010000" in capsys.readouterr().out
+
+
+def test_the_run_can_be_named(checkpoint: Path, runs: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    found(monkeypatch, GOOD, GOOD)
+    assert command.main([str(checkpoint), str(checkpoint.parent / "out"), "--run", "other"]) == 0
+    assert runs == ["other"]
+
+
+@pytest.mark.parametrize("off", [0.05, 0.06, 40.0, float("nan"), float("inf")])
+@pytest.mark.parametrize("graph", ["red_acquire", "red"])
+def test_what_differs_from_torch_is_refused_and_nothing_is_written(
+    checkpoint: Path,
+    runs: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    graph: str,
+    off: float,
+) -> None:
+    bad = Parity(60, off, 0.0, 0.0)
+    found(monkeypatch, *((bad, GOOD) if graph == "red_acquire" else (GOOD, bad)))
+    out = checkpoint.parent.parent / "models"
+    assert command.main([str(checkpoint), str(out)]) == 1
+    assert not out.exists()
+    assert "refused" in capsys.readouterr().err
+    assert runs == ["edge-9"]
