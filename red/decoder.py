@@ -23,9 +23,9 @@ class Decoder(nn.Module):
         self.stage32 = conv_bn_relu(p.enc32, p.dec32)
         self.maps = nn.Conv2d(p.dec32, num_points + 1, 1)
 
-    def forward(self, code_id: Tensor, code_pe: Tensor, positions: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+    def forward(self, code_id: Tensor, code_pe: Tensor, places: tuple[Tensor, Tensor, Tensor]) -> Tensor:
         """C_id and C_pe [N, code/2, 4, 4] to logits of the response maps [N, L+1, 32, 32]."""
-        at32, at16, at8 = positions
+        at32, at16, at8 = places
         x = self.stage4(torch.cat([code_id, code_pe], dim=1))
         x = self.stage8(unpool(x, at8))
         x = self.stage16(unpool(x, at16))

@@ -13,11 +13,11 @@ from red.presets import Preset
 
 
 class Encoded(NamedTuple):
-    """What the encoder hands on. Maps are [N, C, size, size]; positions uint8, one a pooling."""
+    """What the encoder hands on. Maps are [N, C, size, size]; ``places`` one a pooling."""
 
     code_id: Tensor  # C_id, [N, code/2, 4, 4]
     code_pe: Tensor  # C_pe, [N, code/2, 4, 4]
-    positions: tuple[Tensor, Tensor, Tensor]  # of the poolings 32->16, 16->8, 8->4
+    places: tuple[Tensor, Tensor, Tensor]  # shares [N, C, 4, h, w] of the poolings 32->16, 16->8, 8->4
     early: Tensor  # [N, enc32, 32, 32], stands for the paper's conv2_2
     late: Tensor  # [N, enc8, 8, 8], stands for the paper's conv4_3
 

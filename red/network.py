@@ -51,7 +51,7 @@ class RedNetwork(nn.Module):
         """One pass from stem maps, prior points [N, L, 2], label sizes [N, 1] and memory [N, S]."""
         encoded = self.f_enc(stem, self.f_srnn(prior, square_px))
         code_pe, new_memory = self.f_trnn(encoded.code_pe, memory)
-        maps = self.f_denc(encoded.code_id, code_pe, encoded.positions)
+        maps = self.f_denc(encoded.code_id, code_pe, encoded.places)
         points, centres, confidence = self.f_reg(maps, encoded, prior)
         return PassResult(points, centres, confidence, maps, new_memory, encoded.code_id)
 

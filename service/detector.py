@@ -77,7 +77,9 @@ class YuNetDetector:
             return []
         # Back to frame pixels; OpenCV's boxes count from the corner of the first pixel, ours from its centre.
         factor = np.array([width / size[0], height / size[1]])
-        return [_detection(np.asarray(row, np.float64), factor) for row in rows]
+        # On frames of a few pixels' width YuNet gives boxes that are not finite, or have no extent.
+        sound = [row for row in np.asarray(rows, np.float64) if np.isfinite(row).all() and row[2:4].min() >= 1.0]
+        return [_detection(row, factor) for row in sound]
 
     def _of_thread(self) -> cv2.FaceDetectorYN:
         detector = getattr(self._local, "detector", None)
@@ -103,7 +105,8 @@ def region_from_detection(box: FaceBox, keypoints: NDArray[np.float64]) -> FaceR
     """The network's region from a detector's box and its five keypoints [5, 2], both in frame pixels.
 
     The roll is that of the line from the middle of the eyes to the middle of the mouth corners together with
-    the eyes' line: either alone fails on profiles.
+    the eyes' line: either alone fails on profiles. It is a first guess: YuNet draws its keypoints upright, a
+    face turned by 30 degrees comes out at 6. The session looks again where the network says otherwise.
     """
     eyes, mouth = keypoints[0:2].mean(0), keypoints[3:5].mean(0)
     across = (keypoints[1] - keypoints[0]) + (keypoints[4] - keypoints[3])

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+import anyio
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -55,19 +56,20 @@ class ClipRun:
         """How it ended; final once ``results`` is exhausted."""
         return StreamEnd(self._reader.complete, self._count, tuple(self._reader.warnings))
 
-    async def results(self) -> AsyncIterator[FrameResult]:
+    async def results(self) -> AsyncGenerator[FrameResult]:
         """One result a frame, in order. The next frame decodes while this one is looked at."""
         frames = self._reader.frames(self._stride)
         ahead = asyncio.ensure_future(self._next(frames))
         try:
-            while (frame := await ahead) is not None:
+            while (frame := await asyncio.shield(ahead)) is not None:
                 ahead = asyncio.ensure_future(self._next(frames))
                 result = await self._session.step(frame)
                 self._count += 1
                 yield result
         finally:
-            # The reader must not be closed while a thread is still decoding from it.
-            await asyncio.gather(ahead, return_exceptions=True)
+            # Wait for the thread that still decodes, however this ends; what it brings is not wanted any more.
+            with anyio.CancelScope(shield=True):
+                await asyncio.gather(ahead, return_exceptions=True)
 
     async def _next(self, frames: Iterator[Frame]) -> Frame | None:
         try:
@@ -175,8 +177,9 @@ class Gateway:
         try:
             yield ClipRun(self, reader, session, options.stride or 1)
         finally:
-            await session.close()
-            await self.in_worker(reader.close)
+            with anyio.CancelScope(shield=True):
+                await session.close()
+                await self.in_worker(reader.close)
 
     @asynccontextmanager
     async def stream(self, max_faces: int) -> AsyncIterator[StreamRun]:
@@ -185,7 +188,8 @@ class Gateway:
         try:
             yield StreamRun(self, session)
         finally:
-            await session.close()
+            with anyio.CancelScope(shield=True):
+                await session.close()
 
     def _session(self, max_faces: int) -> Session:
         if not self.ready:

@@ -7,6 +7,7 @@ frame -> crops of the tracked faces -> engine -> points -> next boxes, or lost
 from __future__ import annotations
 
 import asyncio
+import math
 import secrets
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
@@ -25,6 +26,10 @@ from service.engine import Array, Engine, StepResult
 
 SAME_FACE_IOU = 0.4
 """Two boxes that overlap more than this show the same face."""
+
+
+MUCH_TURN, MUCH_SHIFT, MUCH_SCALE = 0.17, 0.08, 0.15
+"""Turn (radians), shift (share of the side) and scale (logarithm) of a region that are worth a second look."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,14 +151,23 @@ class Session:
         found = await loop.run_in_executor(self.workers, self.detector.detect, image)
         new = [d for d in found if all(d.box.iou(t.box) < SAME_FACE_IOU for t in self._tracks)]
         chosen = sorted(new, key=_preference, reverse=True)[:room]
-        crops = await self._cut(image, [d.region for d in chosen])
-        results = await asyncio.gather(*(self.engine.acquire(crop, self._mean_prior()) for crop in crops))
-        for detection, result in zip(chosen, results, strict=True):
-            self._begin(detection, result, image)
+        looks = await asyncio.gather(*(self._look(image, d.region) for d in chosen))
+        for points, result in looks:
+            self._begin(points, result, image)
 
-    def _begin(self, detection: Detection, result: StepResult, image: NDArray[np.uint8]) -> None:
-        to_frame = detection.region.to_frame(CROP_SIZE)
-        points = to_frame.apply(result.points)
+    async def _look(self, image: NDArray[np.uint8], region: FaceRegion) -> tuple[NDArray[np.float64], StepResult]:
+        """Acquire a face in a region; where its points ask for a rather different region, once more in that."""
+        for last in (False, True):
+            crop = (await self._cut(image, [region]))[0]
+            result = await self.engine.acquire(crop, self._mean_prior())
+            points = region.to_frame(CROP_SIZE).apply(result.points)
+            better = region_from_landmarks(points, self.engine.info.scheme)
+            if last or not _differ(region, better):
+                break
+            region = better
+        return points, result
+
+    def _begin(self, points: NDArray[np.float64], result: StepResult, image: NDArray[np.uint8]) -> None:
         track = _Track(self._next_id, _new_sequence(), points, result.confidence, result.memory)
         doubled = any(track.box.iou(other.box) > SAME_FACE_IOU for other in self._tracks)
         if doubled or self._lost(track, image, self.options.begin_above):
@@ -184,6 +198,14 @@ class Session:
 def _preference(detection: Detection) -> tuple[float, float]:
     """The largest face first, then the best score; sizes within a sixteenth count as equal."""
     return (round(4 * np.log2(max(detection.box.area, 1.0))), detection.score)
+
+
+def _differ(one: FaceRegion, other: FaceRegion) -> bool:
+    """Whether two regions are further apart than the errors that the network takes in its stride."""
+    turn = abs(math.remainder(other.angle - one.angle, math.tau))
+    shift = math.hypot(other.cx - one.cx, other.cy - one.cy) / one.side
+    scale = abs(math.log(max(other.side, 1e-3) / one.side))
+    return turn > MUCH_TURN or shift > MUCH_SHIFT or scale > MUCH_SCALE
 
 
 def _new_sequence() -> str:

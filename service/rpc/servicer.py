@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 from typing import Any
 
 import grpc
@@ -62,8 +63,9 @@ class FaceLandmarkServicer(pb_grpc.FaceLandmarkServiceServicer):
                 await _receive(request_iterator, upload)
                 async with self._gateway.clip(upload.finish(), options) as run:
                     yield pb.AlignClipResponse(video=video_message(run.video))
-                    async for result in run.results():
-                        yield pb.AlignClipResponse(frame=frame_message(result))
+                    async with aclosing(run.results()) as results:
+                        async for result in results:
+                            yield pb.AlignClipResponse(frame=frame_message(result))
                     yield pb.AlignClipResponse(end=end_message(run.end))
         except Exception as error:
             await _abort(context, error)

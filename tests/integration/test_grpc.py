@@ -6,6 +6,7 @@ import asyncio
 import queue
 from collections.abc import AsyncIterator, Iterator
 
+import cv2
 import grpc
 import httpx
 import numpy as np
@@ -16,7 +17,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from landmarks.v1 import face_landmarks_pb2 as pb
 from landmarks.v1 import face_landmarks_pb2_grpc as pb_grpc
-from tests.media import Image, carphone_frames, carphone_path, jpeg, png
+from tests.media import Image, astronaut, carphone_frames, carphone_path, jpeg, png
 from tests.servers import RunningServer
 
 Stub = pb_grpc.FaceLandmarkServiceStub
@@ -164,6 +165,17 @@ async def test_streams_side_by_side_do_not_touch_each_other(server: RunningServe
     for one, other in zip(alone, together, strict=True):
         assert np.abs(one - other).max() < 0.01
     assert np.abs(alone[0] - alone[1]).max() > 1  # The clips do differ.
+
+
+@pytest.mark.parametrize("degrees", [-35, -20, 20, 35])
+def test_a_face_that_stands_turned_gives_turned_points(stub: Stub, degrees: int) -> None:
+    turn = cv2.getRotationMatrix2D((255.5, 255.5), degrees, 1.0)
+    turned = np.asarray(cv2.warpAffine(astronaut(), turn, (512, 512)), np.uint8)
+    upright = points_of(stream(stub, [config(), raw(astronaut())])[0].frame.faces[0])
+    points = points_of(stream(stub, [config(), raw(turned)])[0].frame.faces[0])
+    wanted = upright @ turn[:, :2].T + turn[:, 2]
+    eyes = np.linalg.norm(upright[36] - upright[45])
+    assert np.linalg.norm(points - wanted, axis=1).mean() < 0.08 * eyes
 
 
 def test_info_is_the_same_as_over_rest(stub: Stub, server: RunningServer) -> None:

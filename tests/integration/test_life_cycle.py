@@ -1,0 +1,57 @@
+"""Starting and ending the service."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import grpc
+import httpx
+import pytest
+
+from landmarks.v1 import face_landmarks_pb2 as pb
+from landmarks.v1 import face_landmarks_pb2_grpc as pb_grpc
+from tests.servers import running_server
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_service_with_status_0(number: signal.Signals) -> None:
+    with running_server() as server:
+        assert httpx.get(f"{server.http}/readyz").json() == {"status": "ready"}
+        assert server.stop(number) == 0
+        with pytest.raises(httpx.ConnectError):
+            httpx.get(f"{server.http}/healthz")
+        with grpc.insecure_channel(server.grpc) as channel, pytest.raises(grpc.RpcError):
+            pb_grpc.FaceLandmarkServiceStub(channel).GetInfo(pb.GetInfoRequest(), timeout=5)
+        assert "Traceback" not in "".join(server.lines)
+
+
+def failed_start(**settings: str) -> str:
+    """What a service prints that cannot start."""
+    env = os.environ | {"RED_HTTP_PORT": "0", "RED_GRPC_PORT": "0"} | {f"RED_{k}": v for k, v in settings.items()}
+    command = [sys.executable, "-m", "cli.main", "serve"]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "ready" not in done.stdout
+    return done.stderr
+
+
+def test_a_wrong_setting_is_named() -> None:
+    assert "RED_DETECT_EVERY" in failed_start(DETECT_EVERY="often")
+
+
+def test_a_missing_model_is_named(tmp_path: Path) -> None:
+    assert "red.onnx" in failed_start(MODEL_DIR=str(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["HTTP_PORT", "GRPC_PORT"])
+def test_a_port_in_use_is_named(name: str) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        assert f"RED_{name}" in failed_start(**{name: str(taken.getsockname()[1])})

@@ -1,0 +1,37 @@
+"""Settings: read from RED_ variables, wrong ones told all at once by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from landmarks.errors import ConfigurationError
+from service.settings import Settings, read_settings
+
+
+def test_every_setting_is_described_and_read_from_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert all(field.description for field in Settings.model_fields.values())
+    monkeypatch.setenv("RED_HTTP_PORT", "1234")
+    monkeypatch.setenv("RED_MODEL_DIR", "/some/where")
+    settings = read_settings()
+    assert (settings.http_port, settings.model_dir) == (1234, Path("/some/where"))
+
+
+def test_the_defaults_are_local_and_hold_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("RED_HTTP_PORT", "RED_GRPC_PORT", "RED_BEGIN_ABOVE", "RED_LOST_BELOW"):
+        monkeypatch.delenv(name, raising=False)
+    settings = read_settings()
+    assert (settings.host, settings.http_port, settings.grpc_port) == ("127.0.0.1", 8080, 8081)
+    assert settings.begin_above > settings.lost_below
+    assert settings.max_message_bytes > 1920 * 1080 * 3 + 4096
+    assert (settings.model_dir / "red.onnx").is_file()
+
+
+def test_wrong_values_are_told_together_by_the_name_of_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"HTTP_PORT": "x", "DETECT_EVERY": "0", "LOST_BELOW": "1.5", "LOG_LEVEL": "LOUD"}.items():
+        monkeypatch.setenv(f"RED_{name}", value)
+    with pytest.raises(ConfigurationError) as caught:
+        read_settings()
+    for name in ("RED_HTTP_PORT", "RED_DETECT_EVERY", "RED_LOST_BELOW", "RED_LOG_LEVEL"):
+        assert name in caught.value.message
