@@ -45,6 +45,25 @@ def load_checkpoint(folder: Path, network: RedNetwork, average: RedNetwork, opti
     return int(values["step"])
 
 
+def save_weights(checkpoint: Path, out: Path) -> None:
+    """Keep of a checkpoint what a later run begins from (``--init``): preset, step and averaged weights."""
+    values = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    torch.save({key: values[key] for key in ("preset", "step", "average")}, out)
+
+
+def load_weights(path: Path, network: RedNetwork) -> None:
+    """Load averaged weights into a network; identity classes are learned anew where their number differs."""
+    values = torch.load(path, map_location="cpu", weights_only=True)["average"]
+    own = network.state_dict()
+    fitting = {name: value for name, value in values.items() if name in own and own[name].shape == value.shape}
+    missing = sorted(name for name in own if name not in fitting and not name.startswith("f_cls."))
+    if missing:
+        raise ValueError(
+            f"{path} does not fit the preset {network.preset.name}: {missing[0]} and {len(missing) - 1} more"
+        )
+    network.load_state_dict(own | fitting)
+
+
 def load_network(path: Path) -> RedNetwork:
     """The network of a checkpoint with its averaged weights, ready to run."""
     values = torch.load(path, map_location="cpu", weights_only=True)

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from red.batches import StillRecipe, TrainingSet, still_batches
-from red.checkpoint import load_checkpoint, save_checkpoint
+from red.checkpoint import load_checkpoint, load_weights, save_checkpoint
 from red.faces import LabelledFace, read_faces
 from red.network import RedNetwork
 from red.presets import PRESETS
@@ -46,6 +46,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--every", type=int, default=500, help="steps between validations and checkpoints")
+    parser.add_argument("--init", type=Path, default=None, help="weights to begin from (a checkpoint of this preset)")
     parser.add_argument("--limit", type=int, default=None, help="faces read of each set, for a quick try")
     parser.add_argument("--strict", action="store_true", help="refuse bad data instead of skipping it")
     return parser.parse_args()
@@ -64,6 +65,8 @@ class Trainer:
         preset = replace(PRESETS[args.preset], scheme=args.scheme, identities=len(persons))
         torch.manual_seed(args.seed)
         self.network = RedNetwork(preset).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if args.init is not None:
+            load_weights(args.init, self.network)
         self.average = deepcopy(self.network).requires_grad_(False)
         self.optimiser = torch.optim.AdamW(parameter_groups(self.network), lr=args.rate)
         self.step = 0
@@ -112,7 +115,9 @@ class Trainer:
         norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
         if torch.isfinite(norm):
             self.optimiser.step()
-        keep = min(0.999, (1 + self.step) / (10 + self.step))
+        # The average follows the short temporal stage ten times faster, or it would hardly see it.
+        slowest = 0.999 if self.step < self.args.stills else 0.99
+        keep = min(slowest, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
             for kept, new in zip(self.average.state_dict().values(), self.network.state_dict().values(), strict=True):
                 if kept.dtype.is_floating_point:

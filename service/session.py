@@ -39,7 +39,7 @@ class TrackingOptions:
     max_faces: int = 1
     detect_every: int = 5
     lost_below: float = 0.2
-    begin_above: float = 0.3
+    begin_above: float = 0.25
 
 
 @dataclass(slots=True)

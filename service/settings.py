@@ -44,7 +44,7 @@ class Settings(BaseSettings):
     detect_size: Count = Field(640, description="Longer side in pixels to which a frame is reduced for detection.")
     detect_score: Unit = Field(0.6, description="Least detector score of a face, 0 to 1.")
     lost_below: Unit = Field(0.2, description="A face is lost when its score falls below this, 0 to 1.")
-    begin_above: Unit = Field(0.3, description="A new face is kept when its first score reaches this, 0 to 1.")
+    begin_above: Unit = Field(0.25, description="A new face is kept when its first score reaches this, 0 to 1.")
     max_faces: Count = Field(8, description="Largest max_faces a request may ask for.")
 
     max_upload_bytes: Count = Field(2 * 1024**3, description="Largest upload in bytes.")

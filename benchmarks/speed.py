@@ -1,0 +1,92 @@
+"""How fast are the network, the detector and the whole way of a frame? ``make bench``
+
+Milliseconds depend on the machine; the last column is the ratio to one face detection on the same frame in the
+same run, which does not depend on it as much. Each figure is the median of several rounds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import time
+from collections.abc import Awaitable, Callable
+
+import numpy as np
+
+from landmarks import contract
+from landmarks.crop import cut_face
+from service.detector import YuNetDetector
+from service.gateway import ClipOptions, Gateway
+from service.onnx_model import OnnxGraph
+from service.settings import MODEL_FOLDER, Settings
+from tests.media import carphone_frames, carphone_path
+
+ROUNDS = 7
+
+
+def timed(work: Callable[[], object], repeat: int = 10) -> float:
+    """Median milliseconds of one call."""
+    work()
+    rounds = []
+    for _ in range(ROUNDS):
+        began = time.perf_counter()
+        for _ in range(repeat):
+            work()
+        rounds.append((time.perf_counter() - began) / repeat * 1e3)
+    return statistics.median(rounds)
+
+
+def graph_times(batch: int) -> tuple[float, float]:
+    """Milliseconds a face of a step and of an acquire on one core."""
+    step = OnnxGraph(MODEL_FOLDER / "red.onnx", contract.STEP_INPUTS, contract.STEP_OUTPUTS, 1)
+    acquire = OnnxGraph(MODEL_FOLDER / "red_acquire.onnx", contract.ACQUIRE_INPUTS, contract.ACQUIRE_OUTPUTS, 1)
+    detection = YuNetDetector().detect(carphone_frames()[0])[0]
+    crop = np.stack([cut_face(carphone_frames()[0], detection.region)] * batch)
+    prior = np.stack([step.info.scheme.mean_shape.reshape(-1)] * batch).astype(np.float32)
+    memory = np.zeros((batch, step.info.memory_size), np.float32)
+    base = {contract.CROP: crop, contract.PRIOR: prior, contract.RESUME: memory}
+    more = {contract.START: np.ones((batch, 1), np.float32), contract.STATE: memory}
+    return timed(lambda: step.run(base | more)) / batch, timed(lambda: acquire.run(base)) / batch
+
+
+async def clip_time(run: Callable[[Gateway], Awaitable[int]]) -> float:
+    """Median milliseconds a frame of a whole clip through the gateway."""
+    gateway = Gateway.from_settings(Settings())
+    await gateway.start()
+    rounds = []
+    for _ in range(3):
+        began = time.perf_counter()
+        count = await run(gateway)
+        rounds.append((time.perf_counter() - began) / count * 1e3)
+    await gateway.close()
+    return statistics.median(rounds)
+
+
+async def one_clip(gateway: Gateway) -> int:
+    """The car phone clip once."""
+    async with gateway.clip(carphone_path(), ClipOptions()) as run:
+        return len([result async for result in run.results()])
+
+
+async def eight_clips(gateway: Gateway) -> int:
+    """The clip eight times at once."""
+    return sum(await asyncio.gather(*(one_clip(gateway) for _ in range(8))))
+
+
+def main() -> None:
+    """Print the table."""
+    detector = YuNetDetector()
+    detect = timed(lambda: detector.detect(carphone_frames()[0]))
+    rows = [("detect, 176x144", detect)]
+    for batch in (1, 8):
+        step, acquire = graph_times(batch)
+        rows += [(f"red, one core, batch {batch}", step), (f"red_acquire, one core, batch {batch}", acquire)]
+    rows += [("clip, all of it, a frame", asyncio.run(clip_time(one_clip)))]
+    rows += [("8 clips at once, a frame", asyncio.run(clip_time(eight_clips)))]
+    print(f"{'what':<34}{'ms':>8}{'over one detection':>22}")
+    for name, value in rows:
+        print(f"{name:<34}{value:>8.2f}{value / detect:>22.2f}")
+
+
+if __name__ == "__main__":
+    main()
