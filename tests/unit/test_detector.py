@@ -28,7 +28,7 @@ def test_the_astronaut_has_one_face_where_it_is(detector: YuNetDetector) -> None
     assert abs(found[0].region.angle) < 0.3
 
 
-@pytest.mark.parametrize("degrees", [-60, -30, 20, 45])
+@pytest.mark.parametrize("degrees", [-30, 20, 45])
 def test_a_turned_face_is_found_where_it_is(detector: YuNetDetector, degrees: float) -> None:
     still = detector.detect(astronaut())[0].region
     turn = cv2.getRotationMatrix2D((255.5, 255.5), -degrees, 1.0)  # OpenCV's positive is counter-clockwise
