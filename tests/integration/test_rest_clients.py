@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import struct
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -13,26 +12,11 @@ import httpx
 import numpy as np
 import pytest
 
-from tests.integration.rest import FORM, PATIENCE_S, VIDEO, assert_unharmed, limited_server, part, sizes, wait_until
+from tests.integration.rest import FORM, PATIENCE_S, VIDEO, part, sizes, wait_until
 from tests.media import carphone_frames, carphone_path, write_video
 from tests.servers import RunningServer
 
-
-@pytest.fixture(scope="module")
-def uploads(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("uploads")
-
-
-@pytest.fixture(scope="module")
-def small(uploads: Path) -> Iterator[RunningServer]:
-    with limited_server(uploads) as running:
-        yield running
-
-
-@pytest.fixture(autouse=True)
-def unharmed(small: RunningServer, uploads: Path) -> Iterator[None]:
-    yield
-    assert_unharmed(small, uploads)
+pytestmark = pytest.mark.usefixtures("unharmed")
 
 
 @pytest.fixture(scope="module")

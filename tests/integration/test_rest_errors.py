@@ -15,30 +15,13 @@ from tests.integration.rest import (
     MAX_PIXELS,
     MAX_UPLOAD,
     VIDEO,
-    assert_unharmed,
     check_error,
-    limited_server,
     part,
 )
 from tests.media import astronaut, carphone_frames, carphone_path, jpeg, write_sound, write_video
 from tests.servers import RunningServer
 
-
-@pytest.fixture(scope="module")
-def uploads(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("uploads")
-
-
-@pytest.fixture(scope="module")
-def small(uploads: Path) -> Iterator[RunningServer]:
-    with limited_server(uploads) as running:
-        yield running
-
-
-@pytest.fixture(autouse=True)
-def unharmed(small: RunningServer, uploads: Path) -> Iterator[None]:
-    yield
-    assert_unharmed(small, uploads)
+pytestmark = pytest.mark.usefixtures("unharmed")
 
 
 @pytest.fixture(scope="module")
