@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from landmarks.errors import ConfigurationError
+from service.decode.reader import MAX_FRAME_PIXELS
 
 MODEL_FOLDER = Path(__file__).parent / "models" / "edge"
 GRPC_MESSAGE_BYTES = 16 * 1024 * 1024
@@ -48,7 +49,7 @@ class Settings(BaseSettings):
     max_faces: Count = Field(8, description="Largest max_faces a request may ask for.")
 
     max_upload_bytes: Count = Field(2 * 1024**3, description="Largest upload in bytes.")
-    max_frame_pixels: Count = Field(4096 * 2304, description="Largest frame, width times height, in pixels.")
+    max_frame_pixels: Count = Field(MAX_FRAME_PIXELS, description="Largest frame, width times height, in pixels.")
     max_message_bytes: Count = Field(GRPC_MESSAGE_BYTES, description="Largest gRPC message in bytes.")
     decode_threads: Count = Field(2, description="Threads of one clip's video decoder.")
     workers: Count = Field(

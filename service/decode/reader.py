@@ -12,12 +12,15 @@ from landmarks.frames import Frame, VideoInfo
 from service.decode.images import ImageReader, is_image
 from service.decode.video import VideoReader
 
+MAX_FRAME_PIXELS = 50_000_000
+"""Admits 8K video and the photographs of today's telephones; 150 MB as RGB."""
+
 
 @dataclass(frozen=True, slots=True)
 class DecodeLimits:
     """Bounds of decoding: pixels of a frame (width times height), threads of the decoder."""
 
-    max_frame_pixels: int = 4096 * 2304
+    max_frame_pixels: int = MAX_FRAME_PIXELS
     threads: int = 2
 
     def check(self, width: int, height: int) -> None:

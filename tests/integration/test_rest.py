@@ -157,6 +157,14 @@ def test_the_astronauts_eyes_are_where_they_are(client: httpx.Client) -> None:
     assert np.linalg.norm(eyes - ASTRONAUT_EYES, axis=1).max() < 6.0
 
 
+def test_a_photograph_of_twelve_megapixels_is_admitted_and_has_the_points_of_a_small_one(client: httpx.Client) -> None:
+    large = np.asarray(Pillow.fromarray(astronaut()).resize((3464, 3464), Pillow.Resampling.BICUBIC), np.uint8)
+    factor = 3464 / 512
+    small = picture_points(client, jpeg(astronaut(), 95))
+    found = (picture_points(client, jpeg(large, 90)) + 0.5) / factor - 0.5
+    assert distance(found, small) < 3
+
+
 def test_a_picture_is_a_clip_of_one_frame(client: httpx.Client) -> None:
     body = client.post("/align", content=jpeg(astronaut()), headers={"content-type": "image/jpeg"}).json()
     assert body["video"] == {"width": 512, "height": 512, "frame_rate": 0.0}
