@@ -29,15 +29,12 @@ class PointScheme:
     """A named set of L facial points.
 
     ``mirror[i]`` is the index that point i has in a mirrored face; ``outer_eyes`` are the indices whose
-    distance normalises errors; ``anchors`` are (right eye, left eye, nose tip, right mouth corner, left
-    mouth corner) as lists of indices whose mean is the anchor, in the order of the five keypoints that
-    face detectors give ("right" is the person's right, left on screen).
+    distance normalises errors; ``of_ibug68`` are the indices of the points among the 68.
     """
 
     name: str
     mirror: tuple[int, ...]
     outer_eyes: tuple[int, int]
-    anchors: tuple[tuple[int, ...], ...]
     of_ibug68: tuple[int, ...]
 
     @property
@@ -50,10 +47,6 @@ class PointScheme:
         """The mean face in pixels of the 128x128 crop, float64 [L, 2] (a copy)."""
         return _mean_shape_68()[list(self.of_ibug68)].copy()
 
-    def anchors_of(self, points: NDArray[np.floating]) -> NDArray[np.float64]:
-        """The five anchors of a face, float64 [5, 2], from its points [L, 2]."""
-        return np.stack([np.asarray(points, np.float64)[list(ids)].mean(0) for ids in self.anchors])
-
     def eye_distance(self, points: NDArray[np.floating]) -> float:
         """Distance of the outer eye corners in the unit of the points [L, 2]."""
         a, b = self.outer_eyes
@@ -64,14 +57,12 @@ IBUG68 = PointScheme(
     name="ibug68",
     mirror=tuple(_MIRROR_68),
     outer_eyes=(36, 45),
-    anchors=(tuple(range(36, 42)), tuple(range(42, 48)), (30,), (48,), (54,)),
     of_ibug68=tuple(range(68)),
 )
 IBUG7 = PointScheme(
     name="ibug7",
     mirror=(3, 2, 1, 0, 4, 6, 5),
     outer_eyes=(0, 3),
-    anchors=((0, 1), (2, 3), (4,), (5,), (6,)),
     of_ibug68=_SEVEN_OF_68,
 )
 SCHEMES = {scheme.name: scheme for scheme in (IBUG68, IBUG7)}
