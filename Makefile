@@ -9,7 +9,7 @@ export RED_HTTP_PORT ?= 8080
 export RED_GRPC_PORT ?= 8081
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test lint train export bench proto clean
+.PHONY: help demo serve test lint train eval export bench proto clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ lint: $(DEV)/.done ## style, types, and which room may import which
 
 train: $(DEV)/.done ## train on DATA (300w/{train,val}, ytf/{train,val}) into RUN; resumes
 	$(DEV)/bin/python -m red.train --data $(DATA) --out $(RUN)
+
+eval: $(DEV)/.done ## judge MODEL (a red.onnx) on DATA: pictures with .pts, 300-VW folders, clips
+	$(DEV)/bin/python -m evaluation $(DATA) $(if $(MODEL),--model $(MODEL))
 
 export: $(DEV)/.done ## export RUN's checkpoint to service/models/edge, with a parity check
 	$(DEV)/bin/red-export $(RUN)/checkpoint.pt service/models/edge

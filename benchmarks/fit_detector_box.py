@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
+from landmarks.faces import read_faces
 from landmarks.geometry import Similarity
 from landmarks.schemes import IBUG68
 from landmarks.tracking import REGION_MARGIN, region_from_landmarks
-from red.faces import read_faces
 from service.detector import CENTRE_SHIFT, SIDE, YuNetDetector
 
 

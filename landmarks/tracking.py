@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from landmarks.crop import cut_face
 from landmarks.geometry import FaceBox, FaceRegion, Points, Similarity, fit_similarity
 from landmarks.schemes import IBUG68, PointScheme
 
@@ -60,3 +62,36 @@ def is_lost(score: float, points: Points, frame_size: tuple[int, int], lost_belo
     inside_h = min(box.y + box.h, height - 0.5) - max(box.y, -0.5)
     inside = max(inside_w, 0.0) * max(inside_h, 0.0)
     return bool(inside < (1.0 - MAX_OUTSIDE) * box.area)
+
+
+LOOK_SIZE = 24
+SAME_SCENE_S = 0.12
+"""Frames further apart than this (seconds) may well differ though nothing was cut."""
+CUT_BELOW, CUT_BELOW_APART = 0.75, 0.45
+"""Likeness below which a face is another one: from frame to frame, and where frames lie further apart.
+
+Neighbouring frames of real clips were never below 0.90; of different people in the same place 99 % are below
+0.73. Of one person's frames that lie seconds apart 5 % are below 0.54."""
+
+
+def face_look(image: NDArray[np.uint8], points: Points, scheme: PointScheme) -> NDArray[np.float32]:
+    """How a face looks, for comparison from frame to frame: float32 [LOOK_SIZE * LOOK_SIZE], mean 0, length 1.
+
+    A small grey picture of the face's own region, so that neither movement nor brightness nor contrast count.
+    Where there is nothing to see (a contrast of less than a grey level) it is shorter than 1.
+    """
+    small = cv2.cvtColor(cut_face(image, region_from_landmarks(points, scheme), LOOK_SIZE), cv2.COLOR_RGB2GRAY)
+    look = small.astype(np.float32).ravel()
+    look -= look.mean()
+    return np.asarray(look / max(float(np.linalg.norm(look)), float(LOOK_SIZE)), np.float32)
+
+
+def is_cut(before: NDArray[np.float32], now: NDArray[np.float32], gap_s: float) -> bool:
+    """Whether the face of this frame is another one than that of the last frame, ``gap_s`` seconds ago.
+
+    Never where one of them shows nothing.
+    """
+    if min(float(before @ before), float(now @ now)) < 0.9:
+        return False
+    likeness = float(before @ now)
+    return likeness < (CUT_BELOW if gap_s <= SAME_SCENE_S else CUT_BELOW_APART)

@@ -198,7 +198,7 @@ class Gateway:
         if not 0 <= max_faces <= limit:
             raise InvalidRequest(f"max_faces is {max_faces}, it must be 1 to {limit}", limit="max_faces")
         s = self.settings
-        options = TrackingOptions(max_faces or 1, s.detect_every, s.lost_below, s.begin_above)
+        options = TrackingOptions(max_faces or 1, s.detect_every, s.search_every, s.lost_below, s.begin_above)
         return Session(self.engine, self.detector, self._workers, options)
 
 

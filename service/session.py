@@ -20,10 +20,12 @@ from landmarks.crop import cut_face
 from landmarks.errors import FrameSizeChanged, RedAlignError
 from landmarks.frames import Face, Frame, FrameResult, FrameStatus, Landmarks
 from landmarks.geometry import FaceBox, FaceRegion, Similarity
-from landmarks.tracking import face_score, is_lost, region_from_landmarks
+from landmarks.tracking import face_look, face_score, is_cut, is_lost, region_from_landmarks
 from service.detector import Detection, Detector
 from service.engine import Array, Engine, StepResult
 
+NEVER = 1 << 30
+"""Frames since a search that was never made."""
 SAME_FACE_IOU = 0.4
 """Two boxes that overlap more than this show the same face."""
 
@@ -38,6 +40,7 @@ class TrackingOptions:
 
     max_faces: int = 1
     detect_every: int = 5
+    search_every: int = 2
     lost_below: float = 0.2
     begin_above: float = 0.25
 
@@ -49,6 +52,7 @@ class _Track:
     points: NDArray[np.float64]  # [L, 2], frame pixels
     confidence: Array
     memory: Array
+    look: NDArray[np.float32]
     started: bool = False
 
     @property
@@ -74,7 +78,8 @@ class Session:
     _tracks: list[_Track] = field(default_factory=list)
     _next_id: int = 0
     _size: tuple[int, int] | None = None
-    _until_search: int = 0
+    _since_search: int = NEVER
+    _time_s: float = 0.0
 
     async def step(self, frame: Frame) -> FrameResult:
         """The answer to one frame. What is wrong with the frame itself is told in the answer, not raised."""
@@ -87,7 +92,8 @@ class Session:
         elif self._size != (width, height):
             message = f"frame {frame.index} is {width}x{height}, the stream began with {self._size[0]}x{self._size[1]}"
             return FrameResult(frame.index, frame.time_s, FrameStatus.ERROR, error=FrameSizeChanged(message))
-        await self._follow(frame.image)
+        gap_s, self._time_s = frame.time_s - self._time_s, frame.time_s
+        await self._follow(frame.image, gap_s)
         await self._search(frame.image)
         faces = tuple(track.face() for track in self._tracks)
         return FrameResult(frame.index, frame.time_s, faces=faces)
@@ -98,27 +104,30 @@ class Session:
         for track in tracks:
             await self.engine.end(track.sequence)
 
-    async def _follow(self, image: NDArray[np.uint8]) -> None:
+    async def _follow(self, image: NDArray[np.uint8], gap_s: float) -> None:
         """Move every track to this frame; drop those that are lost."""
         if not self._tracks:
             return
         scheme = self.engine.info.scheme
         regions = [region_from_landmarks(t.points, scheme) for t in self._tracks]
         crops = await self._cut(image, regions)
-        moves = [self._move(*each, image) for each in zip(self._tracks, regions, crops, strict=True)]
+        moves = [self._move(*each, image, gap_s) for each in zip(self._tracks, regions, crops, strict=True)]
         alive = await asyncio.gather(*moves)
         kept: list[_Track] = []
-        for track, lives in zip(self._tracks, alive, strict=True):
-            doubled = any(track.box.iou(other.box) > SAME_FACE_IOU for other in kept)
-            if lives and not doubled:
+        for before, track in zip(self._tracks, alive, strict=True):
+            doubled = track is not None and any(track.box.iou(other.box) > SAME_FACE_IOU for other in kept)
+            if track is not None and not doubled:
                 kept.append(track)
             else:
-                await self.engine.end(track.sequence)
-                self._until_search = 0  # Look for a lost face at once.
+                self._since_search = NEVER  # Look for a lost face at once.
+            if track is not before or doubled:
+                await self.engine.end(before.sequence)
         self._tracks = kept
 
-    async def _move(self, track: _Track, region: FaceRegion, crop: NDArray[np.uint8], image: NDArray[np.uint8]) -> bool:
-        """One step of one track; False when the face is lost."""
+    async def _move(
+        self, track: _Track, region: FaceRegion, crop: NDArray[np.uint8], image: NDArray[np.uint8], gap_s: float
+    ) -> _Track | None:
+        """One step of one track: the same one, another where the picture was cut to another face, or None."""
         to_crop = region.to_crop(CROP_SIZE)
         prior = to_crop.apply(track.points).astype(np.float32)
         start = not track.started
@@ -127,33 +136,39 @@ class Session:
         )
         track.started = True
         self._take(track, result, to_crop)
-        if not self._lost(track, image, self.options.lost_below):
-            return True
-        # A quick movement may have left the prior behind: look once more without it.
-        result = await self.engine.acquire(crop, self._mean_prior(), track.memory)
-        self._take(track, result, to_crop)
-        if self._lost(track, image, self.options.begin_above):
-            return False
-        await self.engine.end(track.sequence)
-        track.sequence, track.started = _new_sequence(), False
-        return True
+        if self._lost(track, image, self.options.lost_below):
+            # A quick movement may have left the prior behind: look once more without it.
+            result = await self.engine.acquire(crop, self._mean_prior(), track.memory)
+            self._take(track, result, to_crop)
+            if self._lost(track, image, self.options.begin_above):
+                return None
+            await self.engine.end(track.sequence)
+            track.sequence, track.started = _new_sequence(), False
+        look = await self._look_of(image, track.points)
+        if is_cut(track.look, look, gap_s):
+            points, result = await self._look(image, region_from_landmarks(track.points, self.engine.info.scheme))
+            return await self._new_track(points, result, image)
+        track.look = look
+        return track
 
     async def _search(self, image: NDArray[np.uint8]) -> None:
         """Detect when there is room for a face and it is time to."""
         room = self.options.max_faces - len(self._tracks)
         if room <= 0:
             return
-        if self._until_search > 0:
-            self._until_search -= 1
+        self._since_search += 1
+        if self._since_search < (self.options.detect_every if self._tracks else self.options.search_every):
             return
-        self._until_search = self.options.detect_every - 1
+        self._since_search = 0
         loop = asyncio.get_running_loop()
         found = await loop.run_in_executor(self.workers, self.detector.detect, image)
         new = [d for d in found if all(d.box.iou(t.box) < SAME_FACE_IOU for t in self._tracks)]
         chosen = sorted(new, key=_preference, reverse=True)[:room]
         looks = await asyncio.gather(*(self._look(image, d.region) for d in chosen))
         for points, result in looks:
-            self._begin(points, result, image)
+            track = await self._new_track(points, result, image)
+            if track is not None and all(track.box.iou(other.box) <= SAME_FACE_IOU for other in self._tracks):
+                self._tracks.append(track)
 
     async def _look(self, image: NDArray[np.uint8], region: FaceRegion) -> tuple[NDArray[np.float64], StepResult]:
         """Acquire a face in a region; where its points ask for a rather different region, once more in that."""
@@ -167,13 +182,21 @@ class Session:
             region = better
         return points, result
 
-    def _begin(self, points: NDArray[np.float64], result: StepResult, image: NDArray[np.uint8]) -> None:
-        track = _Track(self._next_id, _new_sequence(), points, result.confidence, result.memory)
-        doubled = any(track.box.iou(other.box) > SAME_FACE_IOU for other in self._tracks)
-        if doubled or self._lost(track, image, self.options.begin_above):
-            return
-        self._next_id += 1
-        self._tracks.append(track)
+    async def _new_track(
+        self, points: NDArray[np.float64], result: StepResult, image: NDArray[np.uint8]
+    ) -> _Track | None:
+        """A track with an id of its own; None where there is no face to be sure of."""
+        track = _Track(-1, _new_sequence(), points, result.confidence, result.memory, np.zeros(0, np.float32))
+        if self._lost(track, image, self.options.begin_above):
+            return None
+        track.look = await self._look_of(image, points)
+        track.track_id, self._next_id = self._next_id, self._next_id + 1
+        return track
+
+    async def _look_of(self, image: NDArray[np.uint8], points: NDArray[np.float64]) -> NDArray[np.float32]:
+        scheme = self.engine.info.scheme
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self.workers, lambda: face_look(image, points, scheme))
 
     async def _cut(self, image: NDArray[np.uint8], regions: list[FaceRegion]) -> list[NDArray[np.uint8]]:
         if not regions:

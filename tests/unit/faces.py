@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from landmarks.faces import LabelledFace
 from landmarks.geometry import FaceRegion
 from landmarks.schemes import IBUG68
-from red.faces import LabelledFace
 from tests.media import astronaut
 
 ASTRONAUT_POINTS = FaceRegion(222.0, 113.0, 150.0, 0.0).to_frame(128).apply(IBUG68.mean_shape)

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from landmarks.faces import read_faces
+from landmarks.pts import BadAnnotation, read_pts, write_pts
 from landmarks.schemes import IBUG68
-from red.faces import read_faces
-from red.pts import BadAnnotation, read_pts, write_pts
 
 POINTS = IBUG68.mean_shape
 

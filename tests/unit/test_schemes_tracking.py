@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -9,7 +10,16 @@ from numpy.typing import NDArray
 from landmarks.contract import CROP_SIZE
 from landmarks.geometry import FaceBox, Similarity
 from landmarks.schemes import IBUG7, IBUG68, SCHEMES, PointScheme
-from landmarks.tracking import REGION_MARGIN, face_score, is_lost, region_from_landmarks, upright_region
+from landmarks.tracking import (
+    LOOK_SIZE,
+    REGION_MARGIN,
+    face_look,
+    face_score,
+    is_cut,
+    is_lost,
+    region_from_landmarks,
+    upright_region,
+)
 
 BOTH = pytest.mark.parametrize("scheme", SCHEMES.values(), ids=SCHEMES.keys())
 FRAME = (640, 480)
@@ -168,3 +178,45 @@ def test_a_face_is_lost_when_over_sixty_percent_lie_outside(edge: str, outside: 
         "bottom": (200.0, FRAME[1] - 0.5 - (1 - outside) * box.h),
     }[edge]
     assert is_lost(0.9, face_at(x, y), FRAME, lost_below=0.3) is lost
+
+
+def scene(seed: int) -> NDArray[np.uint8]:
+    small = np.random.default_rng(seed).integers(0, 256, (24, 32, 3)).astype(np.uint8)
+    return np.asarray(cv2.resize(small, (640, 480), interpolation=cv2.INTER_CUBIC), np.uint8)
+
+
+@BOTH
+def test_a_look_has_mean_0_and_length_1_whatever_the_light(scheme: PointScheme) -> None:
+    points = scheme.mean_shape * 2.0 + (100.0, 80.0)
+    look = face_look(scene(0), points, scheme)
+    assert (look.shape, look.dtype) == ((LOOK_SIZE * LOOK_SIZE,), np.float32)
+    assert look.mean() == pytest.approx(0.0, abs=1e-6)
+    assert np.linalg.norm(look) == pytest.approx(1.0, abs=1e-5)
+    dimmed = face_look((scene(0) * 0.5 + 20).astype(np.uint8), points, scheme)
+    assert float(look @ dimmed) > 0.99
+
+
+def test_a_look_goes_with_the_face() -> None:
+    points = IBUG68.mean_shape * 2.0 + (100.0, 80.0)
+    moved = np.roll(scene(0), (7, -20), axis=(0, 1))
+    same = face_look(scene(0), points, IBUG68) @ face_look(moved, points + (-20, 7), IBUG68)
+    stayed = face_look(scene(0), points, IBUG68) @ face_look(moved, points, IBUG68)
+    assert same > 0.99 > 0.8 > stayed
+
+
+def test_another_scene_is_a_cut_and_the_same_or_an_empty_one_is_not() -> None:
+    points = IBUG68.mean_shape * 2.0 + (100.0, 80.0)
+    one, other = (face_look(scene(seed), points, IBUG68) for seed in (0, 1))
+    empty = face_look(np.full((480, 640, 3), 90, np.uint8), points, IBUG68)
+    assert is_cut(one, other, 0.04)
+    assert not is_cut(one, one, 0.04)
+    assert not is_cut(one, empty, 0.04)
+    assert not is_cut(empty, one, 0.04)
+
+
+def test_frames_that_lie_apart_may_differ_more() -> None:
+    one = np.zeros(4, np.float32)
+    one[0] = 1.0
+    for likeness, next_frame, apart in ((0.8, False, False), (0.6, True, False), (0.3, True, True)):
+        other = np.array([likeness, np.sqrt(1 - likeness**2), 0, 0], np.float32)
+        assert (is_cut(one, other, 0.04), is_cut(one, other, 1.0)) == (next_frame, apart)

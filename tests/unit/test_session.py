@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
@@ -104,7 +105,7 @@ def ids(results: list[FrameResult]) -> list[list[int]]:
 
 
 async def test_without_a_face_the_detector_runs_every_nth_frame(executor: ThreadPoolExecutor) -> None:
-    bench = Bench(executor, detect_every=5)
+    bench = Bench(executor, detect_every=1, search_every=5)
     results = await bench.run(11)
     assert bench.detector.calls == 3
     assert all(r.status is FrameStatus.OK and r.faces == () for r in results)
@@ -118,7 +119,7 @@ async def test_with_all_faces_tracked_the_detector_rests(executor: ThreadPoolExe
 
 
 async def test_while_there_is_room_the_search_goes_on(executor: ThreadPoolExecutor) -> None:
-    bench = Bench(executor, detect_every=4, max_faces=2)
+    bench = Bench(executor, detect_every=4, search_every=1, max_faces=2)
     bench.detector.found = [detection(100, 100)]
     await bench.run(3)
     bench.detector.found.append(detection(220, 120))
@@ -150,7 +151,7 @@ async def test_a_track_begins_with_the_memory_of_acquire_and_keeps_its_sequence(
 
 
 async def test_a_lost_face_ends_its_sequence_and_comes_back_as_a_new_track(executor: ThreadPoolExecutor) -> None:
-    bench = Bench(executor, detect_every=50)
+    bench = Bench(executor, search_every=50)
     bench.detector.found = [detection(100, 100)]
     await bench.run(3)
     bench.engine.step_confidence = bench.engine.acquire_confidence = 0.05
@@ -158,7 +159,7 @@ async def test_a_lost_face_ends_its_sequence_and_comes_back_as_a_new_track(execu
     assert bench.engine.memories == {}
     assert bench.detector.calls == 2, "the frame that loses a face looks for it at once"
     bench.engine.step_confidence = bench.engine.acquire_confidence = 0.9
-    bench.session._until_search = 0
+    bench.session._since_search = 50
     assert ids(await bench.run(2)) == [[1], [1]]
 
 
@@ -215,6 +216,40 @@ async def test_a_broken_frame_is_answered_and_the_track_goes_on(executor: Thread
     assert "320x240" in other.error.message
     assert ids(await bench.run(1)) == [[0]]
     assert len(bench.engine.started) == 1
+
+
+def picture(seed: int) -> np.ndarray[Any, Any]:
+    """Smooth noise: a scene of its own for every seed."""
+    small = np.random.default_rng(seed).integers(0, 256, (24, 32, 3)).astype(np.uint8)
+    return cv2.resize(small, (320, 240), interpolation=cv2.INTER_CUBIC)
+
+
+async def test_a_cut_to_another_face_in_the_same_place_is_a_new_track(executor: ThreadPoolExecutor) -> None:
+    bench = Bench(executor)
+    bench.detector.found = [detection(100, 100)]
+    before = ids(await bench.run(3, picture(0)))
+    after = ids(await bench.run(3, picture(1)))
+    assert before + after == [[0]] * 3 + [[1]] * 3
+    assert bench.detector.calls == 1
+    first, second = bench.engine.started
+    assert first not in bench.engine.memories
+    assert bench.engine.memories[second][0] == 102.0, "the new face begins with a memory of its own"
+
+
+async def test_a_cut_to_what_is_no_face_loses_the_track(executor: ThreadPoolExecutor) -> None:
+    bench = Bench(executor)
+    bench.detector.found = [detection(100, 100)]
+    await bench.run(3, picture(0))
+    bench.engine.acquire_confidence = 0.1  # The step believed its prior; a look without it does not.
+    assert ids(await bench.run(2, picture(1))) == [[], []]
+    assert bench.engine.memories == {}
+
+
+async def test_light_that_changes_is_no_cut(executor: ThreadPoolExecutor) -> None:
+    bench = Bench(executor)
+    bench.detector.found = [detection(100, 100)]
+    dim = (picture(0) * 0.4 + 30).astype(np.uint8)
+    assert ids([*await bench.run(2, picture(0)), *await bench.run(2, dim), *await bench.run(2)]) == [[0]] * 6
 
 
 async def test_closing_ends_every_sequence(executor: ThreadPoolExecutor) -> None:

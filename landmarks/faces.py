@@ -6,8 +6,9 @@ with ``vid.avi`` and ``annot/000001.pts`` (300-VW) gives its frames. Bad files a
 
 from __future__ import annotations
 
+import itertools
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.geometry import FaceBox
-from red.pts import BadAnnotation, read_pts
+from landmarks.pts import BadAnnotation, read_pts
 
 log = logging.getLogger(__name__)
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
@@ -25,12 +26,16 @@ VIDEO_NAMES = ("vid.avi", "vid.mp4")
 
 @dataclass(frozen=True)
 class LabelledFace:
-    """One face: RGB image uint8 [H, W, 3], points float64 [68, 2] in its pixels, person or None."""
+    """One face: RGB image uint8 [H, W, 3], points float64 [68, 2] in its pixels, person or None.
+
+    ``label_shift`` is by how many pixels the labels lie right of where mirror symmetry puts them.
+    """
 
     path: Path
     image: NDArray[np.uint8]
     points: NDArray[np.float64]
     person: str | None = None
+    label_shift: float = 0.0
 
 
 def read_faces(
@@ -41,8 +46,15 @@ def read_faces(
     ``with_person`` takes the first folder below the root as the person's name. A bad face is logged with its
     path and left out; with ``strict`` it raises BadAnnotation. ``vw_stride`` takes every n-th 300-VW frame.
     """
+    loads = itertools.chain(_pictures(root), _videos(root, vw_stride))
+    return _collect(loads, root, limit=limit, strict=strict, with_person=with_person)
+
+
+def _collect(
+    loads: Iterable[Callable[[], _Loaded]], root: Path, *, limit: int | None, strict: bool, with_person: bool
+) -> list[LabelledFace]:
     faces: list[LabelledFace] = []
-    for load in _sources(root, vw_stride):
+    for load in loads:
         if limit is not None and len(faces) >= limit:
             break
         try:
@@ -59,16 +71,24 @@ def read_faces(
     return faces
 
 
+def picture_faces(root: Path, *, limit: int | None = None, strict: bool = False) -> list[LabelledFace]:
+    """As read_faces, pictures alone; an empty list where there are none."""
+    return _collect(_pictures(root), root, limit=limit, strict=strict, with_person=False)
+
+
 _Loaded = tuple[Path, NDArray[np.uint8], NDArray[np.float64]]
 
 
-def _sources(root: Path, vw_stride: int) -> Iterator[Callable[[], _Loaded]]:
+def _pictures(root: Path) -> Iterator[Callable[[], _Loaded]]:
     if not root.is_dir():
         raise FileNotFoundError(f"{root} is not a folder")
     for image_path in sorted(p for p in root.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES):
         points_path = image_path.with_suffix(".pts")
         if points_path.exists():
             yield lambda i=image_path, p=points_path: (i, _read_image(i), read_pts(p))  # type: ignore[misc]
+
+
+def _videos(root: Path, vw_stride: int) -> Iterator[Callable[[], _Loaded]]:
     for name in VIDEO_NAMES:
         for video in sorted(root.rglob(name)):
             yield from _video_frames(video, vw_stride)

@@ -1,0 +1,5 @@
+"""``python -m evaluation``."""
+
+from evaluation.main import main
+
+main()

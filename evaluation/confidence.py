@@ -1,0 +1,47 @@
+"""Is the confidence what it says: a probability; and does it tell a face from what is none?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from evaluation.metrics import auroc, calibration_error
+from evaluation.negatives import Crop, background, half_shifted
+from evaluation.stills import Judged
+from landmarks.contract import CONFIDENT_ERROR
+from landmarks.faces import LabelledFace
+from landmarks.tracking import face_score
+from service.engine import Engine
+
+
+@dataclass(frozen=True)
+class ConfidenceFigures:
+    """Mean confidence and share of right points, calibration error, and AUROC of the face score."""
+
+    said: float
+    right: float
+    calibration_error: float
+    auroc_background: float
+    auroc_half_shifted: float
+
+
+async def judge_confidence(engine: Engine, faces: Sequence[LabelledFace], judged: Judged) -> ConfidenceFigures:
+    """Figures of the crops that were judged, and of two crops without a whole face for each picture."""
+    right = judged.errors < CONFIDENT_ERROR
+    scores = judged.confidence.mean(1)
+    rng = np.random.default_rng(0)
+
+    async def negative(cut: Callable[[LabelledFace, np.random.Generator], Crop]) -> float:
+        prior = engine.info.scheme.mean_shape.astype(np.float32)
+        found = [await engine.acquire(cut(face, rng), prior) for face in faces]
+        return auroc(scores, np.array([face_score(f.confidence) for f in found]))
+
+    return ConfidenceFigures(
+        float(judged.confidence.mean()),
+        float(right.mean()),
+        calibration_error(judged.confidence, right),
+        await negative(background),
+        await negative(half_shifted),
+    )

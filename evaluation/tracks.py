@@ -1,0 +1,81 @@
+"""Loss and return on made clips: the face goes and comes back; another face is there at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from evaluation.negatives import without_face
+from landmarks.faces import LabelledFace
+from landmarks.frames import Frame
+from landmarks.geometry import fit_similarity
+from service.detector import Detector
+from service.engine import Engine
+from service.session import Session, TrackingOptions
+
+Image = NDArray[np.uint8]
+BEFORE, GONE, AFTER = 10, 12, 12
+NEVER = 99
+
+
+@dataclass(frozen=True)
+class TrackFigures:
+    """In which frame something happened, one number a clip: 1 is the very frame of the change, NEVER is never.
+
+    ``lost``: a face that vanished is given up. ``back``: one that came back is found, as a new track. ``cut``:
+    after a hard cut to another face in the same place there is a new track. ``skipped``: pictures whose face
+    was not found at the beginning.
+    """
+
+    lost: list[int]
+    back: list[int]
+    cut: list[int]
+    skipped: int
+
+
+async def judge_tracks(
+    engine: Engine, detector: Detector, options: TrackingOptions, faces: Sequence[LabelledFace]
+) -> TrackFigures:
+    """One clip of loss and return a face, one cut a pair of neighbours in the list."""
+    rng = np.random.default_rng(0)
+    lost, back, cut, skipped = [], [], [], 0
+    with ThreadPoolExecutor(1) as workers:
+        for face, other in zip(faces, [*faces[1:], faces[0]], strict=True):
+            empty = without_face(face, rng)
+            clip = [face.image] * BEFORE + [empty] * GONE + [face.image] * AFTER
+            ids = await track_ids(Session(engine, detector, workers, options), clip, rng)
+            if ids[BEFORE - 1] is None:
+                skipped += 1
+                continue
+            gone, there = ids[BEFORE : BEFORE + GONE], ids[BEFORE + GONE :]
+            lost.append(next((i for i, k in enumerate(gone, 1) if k is None), NEVER))
+            back.append(next((i for i, k in enumerate(there, 1) if k not in (None, ids[BEFORE - 1])), NEVER))
+            clip = [face.image] * BEFORE + [in_place_of(face, other)] * AFTER
+            ids = await track_ids(Session(engine, detector, workers, options), clip, rng)
+            first = ids[BEFORE - 1]
+            cut.append(next((i for i, k in enumerate(ids[BEFORE:], 1) if k not in (None, first)), NEVER))
+    return TrackFigures(lost, back, cut, skipped)
+
+
+async def track_ids(session: Session, clip: Sequence[Image], rng: np.random.Generator) -> list[int | None]:
+    """The track of each frame, or None; every frame gets noise of its own, as a camera's has."""
+    ids: list[int | None] = []
+    for t, image in enumerate(clip):
+        noisy = np.clip(image + rng.normal(0, 2.0, image.shape), 0, 255).astype(np.uint8)
+        result = await session.step(Frame(t, t / 25.0, noisy))
+        ids.append(result.faces[0].track_id if result.faces else None)
+    await session.close()
+    return ids
+
+
+def in_place_of(face: LabelledFace, other: LabelledFace) -> Image:
+    """The other's picture, moved so that its face lies where the first one's does."""
+    matrix = fit_similarity(other.points, face.points).matrix
+    height, width = face.image.shape[:2]
+    moved = cv2.warpAffine(other.image, matrix, (width, height), borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(moved, np.uint8)
