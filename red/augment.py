@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from landmarks.contract import CROP_SIZE
 from landmarks.crop import cut_face
+from landmarks.faces import LabelledFace
 from landmarks.geometry import FaceRegion
 from landmarks.schemes import IBUG68
 from landmarks.tracking import REGION_MARGIN, region_from_landmarks
@@ -40,22 +41,39 @@ def moved(region: FaceRegion, error: BoxError, rng: Generator) -> FaceRegion:
     return FaceRegion(region.cx + dx, region.cy + dy, region.side * scale, region.angle + turn)
 
 
-def face_crop(
-    image: NDArray[np.uint8], points: NDArray[np.float64], error: BoxError, rng: Generator
-) -> tuple[Crop, NDArray[np.float64]]:
-    """Cut, mirror (half of the time) and spoil one face: crop uint8 [128, 128, 3] and points [68, 2] in it."""
-    region = moved(region_from_landmarks(points, IBUG68), error, rng)
-    crop = cut_face(image, region)
-    inside = region.to_crop(CROP_SIZE).apply(points)
-    if rng.random() < 0.5:
+@dataclass(frozen=True)
+class View:
+    """One crop of a labelled face: uint8 [128, 128, 3], its points [68, 2], and the way from the frame into it."""
+
+    crop: Crop
+    points: NDArray[np.float64]
+    way: NDArray[np.float64]  # [2, 3], frame pixels to crop pixels, the mirror included
+
+
+def face_view(face: LabelledFace, error: BoxError, rng: Generator, *, mirror: bool, look: int) -> View:
+    """Cut, mirror and spoil one face; ``look`` is the seed of how it is spoilt."""
+    region = moved(region_from_landmarks(face.points, IBUG68), error, rng)
+    crop = cut_face(face.image, region)
+    way = region.to_crop(CROP_SIZE)
+    matrix, points = way.matrix, way.apply(face.points)
+    if mirror:
         crop = np.ascontiguousarray(crop[:, ::-1])
-        inside = mirrored(inside)
-    return spoil(crop, rng), inside
+        points = mirrored(points, matrix[:, :2] @ (face.label_shift, 0.0))
+        matrix = _MIRROR[:, :2] @ matrix + [[0.0, 0.0, _MIRROR[0, 2]], [0.0, 0.0, 0.0]]
+    return View(spoil(crop, np.random.default_rng(look)), points, matrix)
 
 
-def mirrored(points: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Points [68, 2] of the left-right mirrored crop, renamed to their counterparts."""
-    return np.asarray(points[list(IBUG68.mirror)] * (-1.0, 1.0) + (CROP_SIZE - 1.0, 0.0))
+_MIRROR = np.array([[-1.0, 0.0, CROP_SIZE - 1.0], [0.0, 1.0, 0.0]])
+
+
+def mirrored(points: NDArray[np.float64], shift: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
+    """Points [68, 2] of the left-right mirrored crop, renamed to their counterparts.
+
+    ``shift`` [2] is by how much the labels lie beside the place that mirror symmetry gives them (crop pixels,
+    see landmarks.faces): people who label do so in every picture, so a mirrored one has the shift to the same side.
+    """
+    dx, dy = (0.0, 0.0) if shift is None else shift
+    return np.asarray((points - (dx, dy))[list(IBUG68.mirror)] * (-1.0, 1.0) + (CROP_SIZE - 1.0 + dx, -dy))
 
 
 def spoil(crop: Crop, rng: Generator) -> Crop:
@@ -75,9 +93,14 @@ def spoil(crop: Crop, rng: Generator) -> Crop:
         noise = rng.normal(0.0, rng.uniform(2, 14), crop.shape)
         crop = np.clip(crop + noise, 0, 255).astype(np.uint8)
     if rng.random() < 0.20:
-        _, data = cv2.imencode(".jpg", crop, [cv2.IMWRITE_JPEG_QUALITY, int(rng.uniform(12, 70))])
-        crop = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
+        crop = as_jpeg(crop, int(rng.uniform(12, 70)))
     return np.ascontiguousarray(crop)
+
+
+def as_jpeg(crop: Crop, quality: int) -> Crop:
+    """What JPEG of this quality leaves of a crop."""
+    _, data = cv2.imencode(".jpg", crop, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
 
 
 def relit(crop: Crop, rng: Generator) -> Crop:

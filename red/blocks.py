@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import nn
 
 
@@ -12,3 +13,16 @@ def conv_bn_relu(channels_in: int, channels_out: int, stride: int = 1, kernel: i
         nn.BatchNorm2d(channels_out),
         nn.ReLU(),
     )
+
+
+def biases_for_batch_norm(network: nn.Module) -> None:
+    """Replace every batch norm by a bias of the convolution before it, with He's initial weights (for comparison)."""
+    for module in list(network.modules()):
+        if not isinstance(module, nn.Sequential):
+            continue
+        for at in range(len(module) - 1):
+            conv = module[at]
+            if isinstance(conv, nn.Conv2d) and isinstance(module[at + 1], nn.BatchNorm2d):
+                nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
+                conv.bias = nn.Parameter(torch.zeros(conv.out_channels))
+                module[at + 1] = nn.Identity()

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 import torch
 
+from red.build import build_network
 from red.network import RedNetwork
 from red.presets import preset_from_dict
 
 NAME = "checkpoint.pt"
+HELD = "held.pt"
+"""The checkpoint from before the rate fell: copied over NAME, a longer run goes on from it."""
 
 
 def save_checkpoint(
-    folder: Path,
+    path: Path,
     network: RedNetwork,
     average: RedNetwork,
     optimiser: torch.optim.Optimizer,
@@ -29,8 +33,9 @@ def save_checkpoint(
         "optimiser": optimiser.state_dict(),
         "arguments": {k: v if isinstance(v, int | float | bool | None) else str(v) for k, v in arguments.items()},
     }
-    torch.save(values, folder / (NAME + ".new"))
-    (folder / (NAME + ".new")).replace(folder / NAME)
+    new = path.with_name(path.name + ".new")
+    torch.save(values, new)
+    new.replace(path)
 
 
 def load_checkpoint(folder: Path, network: RedNetwork, average: RedNetwork, optimiser: torch.optim.Optimizer) -> int:
@@ -51,6 +56,21 @@ def save_weights(checkpoint: Path, out: Path) -> None:
     torch.save({key: values[key] for key in ("preset", "step", "average")}, out)
 
 
+def save_resumable(checkpoint: Path, out: Path) -> None:
+    """A checkpoint in half the room, for a repository: all but the network's weights in bfloat16.
+
+    Copied into a run's folder as ``checkpoint.pt`` the run goes on from it, though not to the last bit.
+    """
+    values = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    values["average"] = _halved(values["average"])
+    values["optimiser"]["state"] = {k: _halved(v) for k, v in values["optimiser"]["state"].items()}
+    torch.save(values, out)
+
+
+def _halved(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {k: v.bfloat16() if v.is_floating_point() and v.numel() > 1 else v for k, v in tensors.items()}
+
+
 def load_weights(path: Path, network: RedNetwork) -> None:
     """Load averaged weights into a network; identity classes are learned anew where their number differs."""
     values = torch.load(path, map_location="cpu", weights_only=True)["average"]
@@ -65,8 +85,9 @@ def load_weights(path: Path, network: RedNetwork) -> None:
 
 
 def load_network(path: Path) -> RedNetwork:
-    """The network of a checkpoint with its averaged weights, ready to run."""
+    """The network of a checkpoint with its averaged weights, ready to run; of either kind (see red.build)."""
     values = torch.load(path, map_location="cpu", weights_only=True)
-    network = RedNetwork(preset_from_dict(values["preset"]))
+    network = build_network(preset_from_dict(values["preset"]))
     network.load_state_dict(values["average"])
-    return network.eval()
+    # A PaperNetwork has the same face; who exports or validates a network uses no more than that.
+    return cast(RedNetwork, network.eval())

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from red.blocks import conv_bn_relu
-from red.pooling import pool_with_positions
+from red.pooling import Places, pool_with_positions
 from red.presets import Preset
 
 
@@ -17,7 +17,7 @@ class Encoded(NamedTuple):
 
     code_id: Tensor  # C_id, [N, code/2, 4, 4]
     code_pe: Tensor  # C_pe, [N, code/2, 4, 4]
-    places: tuple[Tensor, Tensor, Tensor]  # shares [N, C, 4, h, w] of the poolings 32->16, 16->8, 8->4
+    places: tuple[Places, Places, Places]  # of the poolings 32->16, 16->8, 8->4
     early: Tensor  # [N, enc32, 32, 32], stands for the paper's conv2_2
     late: Tensor  # [N, enc8, 8, 8], stands for the paper's conv4_3
 

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.contract import CROP_SIZE
+from landmarks.faces import read_faces
 from landmarks.geometry import fit_similarity
 from landmarks.schemes import IBUG68
 from landmarks.tracking import upright_region
-from red.faces import read_faces
 
 
 def mean_shape(shapes: list[NDArray[np.float64]], mirror: tuple[int, ...]) -> NDArray[np.float64]:

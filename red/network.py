@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from landmarks.schemes import SCHEMES
+from red.blocks import biases_for_batch_norm
 from red.decoder import Decoder
 from red.encoder import Encoder, Stem
 from red.identity import IdentityClassifier
@@ -18,7 +19,10 @@ from red.temporal import TemporalRecurrence
 
 
 class PassResult(NamedTuple):
-    """One pass: points and centres [N, L, 2], confidence logits [N, L], maps [N, L+1, 32, 32], memory, C_id."""
+    """One pass: points and centres [N, L, 2], confidence logits [N, L], maps [N, L+1, 32, 32], memory, C_id.
+
+    ``measured`` are the points before they are weighed against the prior.
+    """
 
     points: Tensor
     centres: Tensor
@@ -26,6 +30,7 @@ class PassResult(NamedTuple):
     maps: Tensor
     memory: Tensor
     code_id: Tensor
+    measured: Tensor
 
 
 class RedNetwork(nn.Module):
@@ -46,14 +51,17 @@ class RedNetwork(nn.Module):
         self.f_srnn = SpatialRecurrence(preset, len(mean))
         self.f_trnn = TemporalRecurrence(preset)
         self.f_cls = IdentityClassifier(preset)
+        if not preset.batch_norm:
+            biases_for_batch_norm(self)
 
     def one_pass(self, stem: Tensor, prior: Tensor, square_px: Tensor, memory: Tensor) -> PassResult:
         """One pass from stem maps, prior points [N, L, 2], label sizes [N, 1] and memory [N, S]."""
         encoded = self.f_enc(stem, self.f_srnn(prior, square_px))
         code_pe, new_memory = self.f_trnn(encoded.code_pe, memory)
         maps = self.f_denc(encoded.code_id, code_pe, encoded.places)
-        points, centres, confidence = self.f_reg(maps, encoded, prior)
-        return PassResult(points, centres, confidence, maps, new_memory, encoded.code_id)
+        points, centres, confidence, measured = self.f_reg(maps, encoded, prior, new_memory[:, : self.preset.lstm])
+        maps = maps[:, : len(self.mean) + 1]
+        return PassResult(points, centres, confidence, maps, new_memory, encoded.code_id, measured)
 
     def acquire(self, image: Tensor, prior: Tensor, memory: Tensor) -> list[PassResult]:
         """All passes of a first frame: image [N, 3, 128, 128] in 0..1; each pass starts from the last one's points.

@@ -4,10 +4,13 @@ The paper keeps which of the four values won. That choice is not continuous: whe
 equal (flat skin, dark background), rounding decides, and the same frame gives points that differ by 0.3 px
 between runtimes, batch sizes or precisions, and by noise from frame to frame. So values within SHARE of the
 maximum share the position in proportion (ours); one that wins by more has it alone, as in the paper. Only
-operators that every ONNX runtime and TensorRT know.
+operators that every ONNX runtime and TensorRT know, and few of them: on a CPU they cost as much as the
+convolutions between them.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -16,25 +19,30 @@ from torch import Tensor
 SHARE = 0.2
 """Activations are about 1 after batch norm; a value this much below the maximum has no share."""
 
-_QUARTERS = ((0, 0), (0, 1), (1, 0), (1, 1))  # (row, column): reading order
+
+class Places(NamedTuple):
+    """Where a pooling's values come from: a claim of every value, and the claims' sum of every 2x2 square."""
+
+    claim: Tensor  # [N, C, 2h, 2w], 1 for the maximum of its square, 0 from SHARE below it on
+    total: Tensor  # [N, C, h, w], at least 1
 
 
-def pool_with_positions(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Pool [N, C, 2h, 2w] to its maxima [N, C, h, w] and the shares of the four places, [N, C, 4, h, w].
+def pool_with_positions(x: Tensor) -> tuple[Tensor, Places]:
+    """Pool [N, C, 2h, 2w] to its maxima [N, C, h, w] and the places they came from.
 
-    Shares are not negative and sum to 1; places are top left, top right, bottom left, bottom right. As in
-    the paper no gradient flows through them.
+    As in the paper no gradient flows through the places.
     """
     pooled = F.max_pool2d(x, 2)
     with torch.no_grad():
-        near = [torch.relu(1.0 + (x[:, :, i::2, j::2] - pooled) * (1.0 / SHARE)) for i, j in _QUARTERS]
-        total = near[0] + near[1] + near[2] + near[3]  # At least 1: the maximum itself counts 1.
-        shares = torch.stack([part / total for part in near], dim=2)
-    return pooled, shares
+        claim = torch.relu(x * (1.0 / SHARE) + doubled(1.0 - pooled * (1.0 / SHARE)))
+        return pooled, Places(claim, 4.0 * F.avg_pool2d(claim, 2))
 
 
-def unpool(x: Tensor, shares: Tensor) -> Tensor:
+def unpool(x: Tensor, places: Places) -> Tensor:
     """Put values [N, C, h, w] at their kept places of a map [N, C, 2h, 2w]; zero elsewhere."""
-    n, c, h, w = x.shape
-    # Channel order c * 4 + place is what depth-to-space (CRD) wants.
-    return F.pixel_shuffle((x.unsqueeze(2) * shares).reshape(n, c * 4, h, w), 2)
+    return places.claim * doubled(x / places.total)
+
+
+def doubled(x: Tensor) -> Tensor:
+    """[N, C, h, w] to [N, C, 2h, 2w], every value four times."""
+    return F.interpolate(x, scale_factor=2.0, mode="nearest")

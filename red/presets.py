@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 from landmarks.contract import MAX_MEMORY
+from red.paper.preset import PAPER, PaperPreset
 
 
 @dataclass(frozen=True)
@@ -17,20 +18,21 @@ class Preset:
 
     name: str = "edge"
     scheme: str = "ibug68"
-    stem: tuple[int, int] = (24, 48)
-    label_width: int = 16
-    enc32: int = 48
-    enc16: int = 80
-    enc8: int = 128
+    stem: tuple[int, int] = (16, 32)
+    label_width: int = 8
+    enc32: int = 24
+    enc16: int = 48
+    enc8: int = 96
     code: int = 128
-    dec8: int = 80
-    dec16: int = 48
-    dec32: int = 40
-    reg: tuple[int, int, int] = (32, 64, 64)
+    dec8: int = 48
+    dec16: int = 32
+    dec32: int = 24
+    reg: tuple[int, int, int] = (32, 48, 48)
     reg_hidden: int = 256
     lstm: int = 128
     square_px: tuple[float, ...] = (7.0, 5.0, 3.0)
     identities: int = 0
+    batch_norm: bool = True
 
     def __post_init__(self) -> None:
         if self.memory > MAX_MEMORY:
@@ -48,9 +50,14 @@ class Preset:
 
 EDGE = Preset()
 PRESETS = {EDGE.name: EDGE}
+"""What red.train trains; ``paper`` has a training of its own, red.paper.train."""
+ALL_PRESETS: dict[str, Preset | PaperPreset] = {**PRESETS, PAPER.name: PAPER}
 
 
-def preset_from_dict(values: dict[str, object]) -> Preset:
-    """The inverse of Preset.as_dict (lists become tuples)."""
+def preset_from_dict(values: dict[str, object]) -> Preset | PaperPreset:
+    """The inverse of as_dict (lists become tuples); the name tells the kind of network."""
     fields = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
-    return Preset(**fields)  # type: ignore[arg-type]
+    name = str(fields["name"])
+    if name not in ALL_PRESETS:
+        raise ValueError(f"no preset is named {name!r}, only {', '.join(sorted(ALL_PRESETS))}")
+    return type(ALL_PRESETS[name])(**fields)  # type: ignore[arg-type]

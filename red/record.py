@@ -12,7 +12,7 @@ import matplotlib as mpl
 mpl.use("Agg")
 import matplotlib.pyplot as plt
 
-from red.checkpoint import NAME, save_weights
+from red.checkpoint import HELD, NAME, save_resumable, save_weights
 
 
 def draw_curves(log: Path, out: Path) -> None:
@@ -43,6 +43,8 @@ def main() -> None:
     shutil.copyfile(run / "log.jsonl", out / "log.jsonl")
     draw_curves(run / "log.jsonl", out / "curves.png")
     save_weights(run / NAME, out / "weights.pt")
+    if (run / HELD).exists():
+        save_resumable(run / HELD, out / "resume.pt")
 
 
 if __name__ == "__main__":

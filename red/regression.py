@@ -9,24 +9,27 @@ from torch import Tensor, nn
 
 from landmarks.contract import CROP_SIZE
 from red.blocks import conv_bn_relu
+from red.decoder import map_channels
 from red.encoder import Encoded
+from red.fusion import PriorFusion
 from red.presets import Preset
 from red.spatial import MapCentres
 
 
 class Regressed(NamedTuple):
-    """Points [N, L, 2] and map centres [N, L, 2] in crop pixels; logits of the confidence [N, L]."""
+    """Points, map centres and points before the fusion [N, L, 2] in crop pixels; confidence logits [N, L]."""
 
     points: Tensor
     centres: Tensor
     confidence: Tensor
+    measured: Tensor
 
 
 class Regression(nn.Module):
     """f_REG (paper 3.2): from the maps, with an early and a late encoder stage joined at their sizes.
 
-    Ours: the maps' sub-pixel centres and the prior reach the output through linear layers as well. At first
-    the output is the centres; the network learns what a face's shape and the last frame add to them.
+    Ours: the maps' sub-pixel centres reach the output through a linear layer as well, so that at first the
+    output is the centres; and what was measured is weighed against the prior (red.fusion).
     """
 
     mean: Tensor
@@ -37,30 +40,29 @@ class Regression(nn.Module):
         a, b, c = preset.reg
         self.register_buffer("mean", mean_shape.reshape(1, -1))
         self.centres = MapCentres()
-        self.at16 = conv_bn_relu(num_points + 1 + preset.enc32, a, stride=2)
+        self.at16 = conv_bn_relu(map_channels(num_points) + preset.enc32, a, stride=2)
         self.at8 = conv_bn_relu(a, b, stride=2)
         self.at4 = conv_bn_relu(b + preset.enc8, c, stride=2)
         features = c * 16 + 5 * num_points
         self.hidden = nn.Sequential(nn.Linear(features, preset.reg_hidden), nn.ReLU())
         self.offsets = nn.Linear(preset.reg_hidden, 2 * num_points)
         self.from_centres = nn.Linear(2 * num_points, 2 * num_points, bias=False)
-        self.from_prior = nn.Linear(2 * num_points, 2 * num_points, bias=False)
+        self.fusion = PriorFusion(num_points, preset.reg_hidden + preset.lstm)
         self.confidence = nn.Linear(preset.reg_hidden + num_points, num_points)
         nn.init.zeros_(self.offsets.weight)
         nn.init.zeros_(self.offsets.bias)
         nn.init.eye_(self.from_centres.weight)
-        nn.init.zeros_(self.from_prior.weight)
 
-    def forward(self, maps: Tensor, encoded: Encoded, prior: Tensor) -> Regressed:
-        """Map logits [N, L+1, 32, 32], encoder maps and prior [N, L, 2] to points."""
+    def forward(self, maps: Tensor, encoded: Encoded, prior: Tensor, time: Tensor) -> Regressed:
+        """Map logits [N, map_channels(L), 32, 32], encoder maps, prior [N, L, 2] and the LSTM's h to points."""
         n, num_points = prior.shape[:2]
-        centres, spread = self.centres(maps)
-        likely = torch.softmax(maps, dim=1)
-        x = self.at8(self.at16(torch.cat([likely, encoded.early], dim=1)))
+        centres, spread = self.centres(maps[:, 1 : num_points + 1])
+        x = self.at8(self.at16(torch.cat([maps, encoded.early], dim=1)))
         x = self.at4(torch.cat([x, encoded.late], dim=1))
         from_mean = (centres.reshape(n, -1) - self.mean) / CROP_SIZE
         prior_from_mean = (prior.reshape(n, -1) - self.mean) / CROP_SIZE
         hidden = self.hidden(torch.cat([x.flatten(1), from_mean, prior_from_mean, spread], dim=1))
-        offsets = self.from_centres(from_mean) + self.from_prior(prior_from_mean) + self.offsets(hidden)
-        points = (self.mean + CROP_SIZE * offsets).reshape(n, num_points, 2)
-        return Regressed(points, centres, self.confidence(torch.cat([hidden, spread], dim=1)))
+        offsets = self.from_centres(from_mean) + self.offsets(hidden)
+        measured = (self.mean + CROP_SIZE * offsets).reshape(n, num_points, 2)
+        points = self.fusion(measured, prior, spread, torch.cat([hidden, time], dim=1))
+        return Regressed(points, centres, self.confidence(torch.cat([hidden, spread], dim=1)), measured)

@@ -8,17 +8,47 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
 from landmarks.contract import CROP_SIZE
 from landmarks.crop import cut_face
+from landmarks.faces import LabelledFace
 from landmarks.geometry import FaceRegion, Similarity
 from landmarks.schemes import IBUG68
 from landmarks.tracking import region_from_landmarks
-from red.augment import blurred, mirrored, occluded, relit
-from red.faces import LabelledFace
+from red.augment import as_jpeg, blurred, mirrored, occluded, relit
+from red.expressions import Expression
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a camera does to a sequence: gain and blur (sigma, px of the crop) of each frame, noise, JPEG quality."""
+
+    gain: NDArray[np.float64]
+    blur: NDArray[np.float64]
+    noise: float = 0.0
+    quality: int | None = None
+
+    @classmethod
+    def random(cls, frames: int, rng: Generator) -> Look:
+        """Light that drifts in half of the sequences, focus that comes and goes in a quarter, some noise."""
+        drift = np.cumsum(rng.normal(0, 0.05, frames)) if rng.random() < 0.5 else np.zeros(frames)
+        waves = 1.0 + np.sin(np.arange(frames) * rng.uniform(0.3, 1.2) + rng.uniform(0, 2 * np.pi))
+        blur = waves * rng.uniform(0.2, 0.9) if rng.random() < 0.25 else np.zeros(frames)
+        quality = int(rng.uniform(30, 90)) if rng.random() < 0.6 else None
+        return cls(np.exp(drift), blur, float(rng.uniform(0, 6)), quality)
+
+    def of(self, t: int, crop: NDArray[np.uint8], rng: Generator) -> NDArray[np.uint8]:
+        """The crop as frame t has it; noise is fresh each time."""
+        if self.blur[t] > 0.2:
+            crop = np.asarray(cv2.GaussianBlur(crop, (0, 0), float(self.blur[t])), np.uint8)
+        if self.noise > 1.0 or self.gain[t] != 1.0:
+            noisy = crop * self.gain[t] + rng.normal(0, max(self.noise, 1e-3), crop.shape)
+            crop = np.clip(noisy, 0, 255).astype(np.uint8)
+        return crop if self.quality is None else as_jpeg(crop, self.quality)
 
 
 @dataclass
@@ -28,47 +58,55 @@ class MovingFace:
     image: NDArray[np.uint8]
     still: NDArray[np.float64]
     motion: list[Similarity]
-    noise: float
+    expression: Expression
+    look: Look
     rng: Generator
 
     @classmethod
     def random(cls, face: LabelledFace, frames: int, rng: Generator) -> MovingFace:
-        """A face with a random smooth motion of up to about 5 % of the face a frame, and one light."""
+        """A face with a random smooth motion, often almost none, an expression, and one light and quality."""
         image, points = face.image, face.points
         if rng.random() < 0.5:
             image = np.ascontiguousarray(image[:, ::-1])
-            width = image.shape[1]
-            points = mirrored(points) + (width - CROP_SIZE, 0.0)
+            points = mirrored(points, np.array([face.label_shift, 0.0])) + (image.shape[1] - CROP_SIZE, 0.0)
         if rng.random() < 0.3:
             image = blurred(image, rng)
-        motion = smooth_motion(points, frames, rng)
-        return cls(relit(image, rng), points, motion, float(rng.uniform(0, 6)), rng)
+        return cls(
+            relit(image, rng),
+            points,
+            smooth_motion(points, frames, rng),
+            Expression.random(points, frames, rng),
+            Look.random(frames, rng),
+            rng,
+        )
 
     def truth(self, t: int) -> NDArray[np.float64]:
         """True points [68, 2] in frame t."""
-        return self.motion[t].apply(self.still)
+        return self.motion[t].apply(self.expression.moved(t, self.still))
 
     def crop(self, t: int, region: FaceRegion) -> NDArray[np.uint8]:
         """What the region of frame t shows, with fresh noise; sometimes something passes before the face."""
         back = self.motion[t].inverse()
         cx, cy = back.apply(np.array([region.cx, region.cy]))
         still = FaceRegion(float(cx), float(cy), region.side * back.scale, region.angle + back.angle)
-        crop = cut_face(self.image, still)
-        if self.rng.random() < 0.1:
+        crop = self.expression.warp(t, cut_face(self.image, still), still.to_frame(CROP_SIZE))
+        if self.rng.random() < 0.05:
             crop = occluded(crop, self.rng)
-        if self.noise > 1.0:
-            noisy = crop + self.rng.normal(0, self.noise, crop.shape)
-            crop = np.clip(noisy, 0, 255).astype(np.uint8)
-        return crop
+        return self.look.of(t, crop, self.rng)
 
 
 def smooth_motion(points: NDArray[np.float64], frames: int, rng: Generator) -> list[Similarity]:
-    """Similarities about the face's middle: velocities that drift, the first one the identity."""
+    """Similarities about the face's middle: velocities that drift, the first one the identity.
+
+    Four in ten hardly move, the others by up to about 5 % of the face a frame.
+    """
     size = float(np.ptp(points, axis=0).max())
-    speed = rng.uniform(0.0, 0.05) * size
+    still = rng.random() < 0.4
+    speed = (rng.uniform(0.0, 0.004) if still else rng.uniform(0.0, 0.05)) * size
     direction = rng.uniform(0, 2 * np.pi)
     velocity = speed * np.array([np.cos(direction), np.sin(direction)])
-    turn_speed, zoom_speed = np.deg2rad(rng.normal(0, 1.5)), rng.normal(0, 0.01)
+    calm = 0.1 if still else 1.0
+    turn_speed, zoom_speed = calm * np.deg2rad(rng.normal(0, 1.5)), calm * rng.normal(0, 0.01)
     middle = points.mean(0)
     shift, turn, zoom = np.zeros(2), 0.0, 0.0
     motion = []
@@ -76,7 +114,7 @@ def smooth_motion(points: NDArray[np.float64], frames: int, rng: Generator) -> l
         around = Similarity(float(np.exp(zoom)), turn, 0.0, 0.0)
         tx, ty = middle + shift - around.apply(middle)
         motion.append(Similarity(around.scale, turn, float(tx), float(ty)))
-        velocity = 0.9 * velocity + rng.normal(0, 0.25 * speed + 0.002 * size, 2)
+        velocity = 0.9 * velocity + rng.normal(0, 0.25 * speed + 0.002 * calm * size, 2)
         shift, turn, zoom = shift + velocity, turn + turn_speed, zoom + zoom_speed
     return motion
 

@@ -10,6 +10,8 @@ from red.presets import Preset
 
 MAP_SIZE = 32
 STRIDE = CROP_SIZE // MAP_SIZE
+MIDDLE = (CROP_SIZE - 1) / 2.0
+"""Centre of the crop in crop pixels."""
 _FAR = float(CROP_SIZE)
 
 
@@ -52,22 +54,21 @@ class SpatialRecurrence(nn.Module):
 class MapCentres(nn.Module):
     """Sub-pixel centre of each point's response map: the expectation under its softmax over the cells."""
 
-    centres: Tensor
+    moments: Tensor
 
     def __init__(self) -> None:
         super().__init__()
-        self.register_buffer("centres", cell_centres(), persistent=False)
+        at = (cell_centres() - MIDDLE).repeat(MAP_SIZE, 1)
+        x, y = at.flatten(), at.T.flatten()
+        self.register_buffer("moments", torch.stack([x, y, x * x + y * y], dim=1), persistent=False)
 
     def forward(self, maps: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits [N, L+1, 32, 32] to centres [N, L, 2] in crop pixels and spreads [N, L] (log of px^2).
+        """Logits [N, L, 32, 32] to centres [N, L, 2] in crop pixels and spreads [N, L] (log of px^2).
 
         A softmax has a centre for every finite map, so a point that wins no pixel still has one, never NaN.
         """
-        n, classes = maps.shape[:2]
-        share = torch.softmax(maps[:, 1:].reshape(n, classes - 1, MAP_SIZE * MAP_SIZE), dim=-1)
-        share = share.reshape(n, classes - 1, MAP_SIZE, MAP_SIZE)
-        along_x, along_y = share.sum(dim=2), share.sum(dim=3)  # [N, L, 32]
-        x, y = (along_x * self.centres).sum(-1), (along_y * self.centres).sum(-1)
-        var_x = (along_x * (self.centres - x.unsqueeze(-1)) ** 2).sum(-1)
-        var_y = (along_y * (self.centres - y.unsqueeze(-1)) ** 2).sum(-1)
-        return torch.stack([x, y], dim=-1), torch.log(var_x + var_y + 1.0)
+        share = torch.softmax(maps.flatten(2), dim=-1)
+        found = share @ self.moments  # [N, L, 3]: the means of x, y and of the squared distance
+        centres, square = found[:, :, :2], found[:, :, 2]
+        variance = torch.relu(square - (centres * centres).sum(-1))
+        return centres + MIDDLE, torch.log(variance + 1.0)

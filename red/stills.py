@@ -1,6 +1,8 @@
-"""The loss of one batch of stills: all passes of the rows that begin a track, one pass of the tracked rows."""
+"""The loss of one batch of stills: all passes of the rows that begin a track, then one pass of a next view."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -18,42 +20,61 @@ from red.network import PassResult, RedNetwork
 from red.validate import to_image
 
 PASS_WEIGHTS = (0.6, 0.8, 1.0)
-MAPS, CENTRES, IDENTITY, CONFIDENCE = 1.0, 0.3, 0.1, 1.0
+MAPS, CENTRES, MEASURED, IDENTITY, CONFIDENCE = 1.0, 0.3, 0.3, 0.1, 1.0
 
 
-def still_loss(network: RedNetwork, batch: StillBatch) -> tuple[Tensor, dict[str, float]]:
-    """Loss and its parts (for the log)."""
-    rows = len(batch.crop)
+def still_loss(network: RedNetwork, batch: StillBatch, identity: float = IDENTITY) -> tuple[Tensor, dict[str, float]]:
+    """Loss and its parts (for the log); ``identity`` weighs the identity loss."""
     begin = batch.acquire
+    first = StillRows(batch.points[:begin], batch.weight[:begin], batch.face[:begin], batch.person[:begin])
     stem = network.stem(to_image(batch.crop))
-    sizes = network.preset.square_px
-    prior = torch.cat([network.mean_prior(begin), batch.prior[begin:]])
-    square = torch.full((rows, 1), sizes[-1])
-    square[:begin] = sizes[0]
-    memory = network.fresh_memory(rows)
+    prior, memory = network.mean_prior(begin), network.fresh_memory(begin)
     total = torch.zeros(())
-    parts: dict[str, float] = {}
-    for number, size in enumerate(sizes):
-        result = network.one_pass(stem, prior, square, memory)
-        loss, parts = _pass_loss(network, result, batch, len(prior), last=number == len(sizes) - 1)
+    for number, size in enumerate(network.preset.square_px):
+        result = network.one_pass(stem[:begin], prior, network.sizes(prior, size), memory)
+        loss, parts = _pass_loss(network, result, first, identity)
         total = total + PASS_WEIGHTS[number] * loss
-        # From the second pass on only the rows that begin a track go on.
-        prior, stem, memory = result.points[:begin].detach(), stem[:begin], memory[:begin]
-        square = torch.full((begin, 1), size if number + 1 >= len(sizes) else sizes[number + 1])
+        prior = result.points.detach()
+    again = len(batch.carry)
+    if again:  # The same faces in a next frame, from the points and the memory of this one.
+        then = StillRows(batch.points[begin:], batch.weight[begin:], batch.face[begin:], batch.person[begin:])
+        prior = next_prior(prior[:again], batch.carry, batch.spoilt, network.mean)
+        smallest = network.sizes(prior, network.preset.square_px[-1])
+        tracked = network.one_pass(stem[begin:], prior, smallest, result.memory[:again])
+        loss, more = _pass_loss(network, tracked, then, identity)
+        total = total + loss
+        parts["tracked"] = more["points"]
     return total, parts
 
 
+class StillRows(NamedTuple):
+    """Truth of some rows: points [N, L, 2], weight, face and person [N]; see StillBatch."""
+
+    points: Tensor
+    weight: Tensor
+    face: Tensor
+    person: Tensor
+
+
+def next_prior(points: Tensor, carry: Tensor, spoilt: Tensor, mean: Tensor) -> Tensor:
+    """Points [N, L, 2] of one crop carried into the next by [N, 2, 3], then by ``spoilt`` [N] to the mean shape."""
+    moved = points @ carry[:, :, :2].transpose(1, 2) + carry[:, None, :, 2]
+    return moved + spoilt[:, None, None] * (mean - moved)
+
+
 def _pass_loss(
-    network: RedNetwork, result: PassResult, batch: StillBatch, rows: int, *, last: bool
+    network: RedNetwork, result: PassResult, rows: StillRows, share: float
 ) -> tuple[Tensor, dict[str, float]]:
-    truth, weight, face = batch.points[:rows], batch.weight[:rows], batch.face[:rows]
+    truth, weight, face, person = rows
     eyes = eye_px(truth, network.scheme)
     classes, pixels = map_targets(truth)
     points = coordinate_loss(result.points, truth, weight, eyes)
+    measured = coordinate_loss(result.measured, truth, weight, eyes)
     centres = coordinate_loss(result.centres, truth, weight, eyes)
     maps = detection_loss(result.maps, classes, pixels, weight)
     sure = confidence_loss(result.confidence, result.points, truth, eyes, face, weight)
-    identity = identity_loss(network.f_cls(result.code_id), batch.person[:rows])
-    loss = points + CENTRES * centres + MAPS * maps + CONFIDENCE * sure + IDENTITY * identity
+    identity = identity_loss(network.f_cls(result.code_id), person)
+    loss = points + MEASURED * measured + CENTRES * centres
+    loss = loss + MAPS * maps + CONFIDENCE * sure + share * identity
     parts = {"points": points, "centres": centres, "maps": maps, "confidence": sure, "identity": identity}
-    return loss, {k: float(v.detach()) for k, v in parts.items()} if last else {}
+    return loss, {k: float(v.detach()) for k, v in parts.items()}

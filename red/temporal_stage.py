@@ -2,34 +2,42 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from numpy.random import Generator
 from torch import Tensor
 
 from landmarks.contract import CROP_SIZE
-from red.batches import StillRecipe, make_batch
-from red.losses import confidence_loss, coordinate_loss, eye_px
+from landmarks.protocol import protocol_region
+from red.batches import StillRecipe, make_batch, pick
+from red.losses import EYE_PX, confidence_loss, coordinate_loss, eye_px
 from red.network import RedNetwork
 from red.sequences import MovingFace, next_region
-from red.stills import still_loss
-from red.validate import protocol_region, to_image
+from red.stills import IDENTITY, still_loss
+from red.validate import to_image
 
-FRAMES, SEQUENCES = 6, 8
-MOTION = 1.0
-"""Weight of the error of motion: what points move between frames beyond what the truth moves."""
+FRAMES, SEQUENCES = 8, 12
+STEADY, BEND = 1.0, 1.0
+"""Weights of the error's change within a sequence, and of its second difference, which is seen as trembling."""
+SOFT_PX = 0.1
+LOST_PX = 16.0
+"""Mean error from which a face is lost: a third of the eye distance."""
 
 
-def sequence_loss(network: RedNetwork, recipe: StillRecipe, rng: Generator) -> tuple[Tensor, dict[str, float]]:
+def sequence_loss(
+    network: RedNetwork, recipe: StillRecipe, rng: Generator, identity: float = IDENTITY
+) -> tuple[Tensor, dict[str, float]]:
     """Loss of a few sequences and of a small batch of stills (so that first frames are not forgotten)."""
-    faces, weights = _pick(recipe, rng)
-    weight = torch.tensor(weights)
-    moving = [MovingFace.random(face, FRAMES, rng) for face in faces]
+    chosen = [pick(recipe.sets, rng) for _ in range(SEQUENCES)]
+    weight = torch.tensor([each.weight for each, _ in chosen])
+    moving = [MovingFace.random(face, FRAMES, rng) for _, face in chosen]
     ids = list(network.scheme.of_ibug68)
     regions = [protocol_region(m.truth(0), True, rng) for m in moving]
-    memory, prior = network.fresh_memory(len(faces)), network.mean_prior(len(faces))
-    total, parts = torch.zeros(()), {"video": 0.0, "motion": 0.0}
-    before: tuple[Tensor, Tensor] | None = None
+    memory, prior = network.fresh_memory(SEQUENCES), network.mean_prior(SEQUENCES)
+    held = torch.ones(SEQUENCES)  # 0 once a face was lost
+    losses, errors, sizes = [], [], []
     for t in range(FRAMES):
         ways = [r.to_crop(CROP_SIZE) for r in regions]
         crops = np.stack([m.crop(t, r) for m, r in zip(moving, regions, strict=True)])
@@ -39,35 +47,48 @@ def sequence_loss(network: RedNetwork, recipe: StillRecipe, rng: Generator) -> t
         result = network.acquire(image, prior, memory)[-1] if t == 0 else network.track(image, prior, memory)
         memory = result.memory
         eyes = eye_px(truth, network.scheme)
-        face = torch.ones(len(truth))
         loss = coordinate_loss(result.points, truth, weight, eyes)
-        parts["video"] += float(loss.detach()) / FRAMES
-        sure = confidence_loss(result.confidence, result.points, truth, eyes, face, weight)
-        error = result.points - truth
-        if before is not None:
-            # Errors of neighbouring frames in the same unit: crops of one face differ little in scale.
-            moved = coordinate_loss(error, before[0], torch.ones_like(weight), eyes)
-            parts["motion"] += float(moved.detach()) / (FRAMES - 1)
-            total = total + MOTION * moved
-        before = (error, eyes)
-        total = total + loss + sure
+        sure = confidence_loss(result.confidence, result.points, truth, eyes, torch.ones(SEQUENCES), weight)
+        losses.append(torch.stack([loss, sure]))
+        errors.append(result.points - truth)
+        sizes.append(eyes)
+        lost = errors[-1].detach().norm(dim=-1).mean(-1) > LOST_PX
+        held = held * (~lost).float()
         frame = [w.inverse().apply(p) for w, p in zip(ways, result.points.detach().double().numpy(), strict=True)]
         full = [_all_points(p, ids, m.truth(t)) for p, m in zip(frame, moving, strict=True)]
-        regions = [next_region(p) for p in full]
+        # A lost face is found again by a detector, here by the truth.
+        regions = [
+            protocol_region(m.truth(t), True, rng) if gone else next_region(p)
+            for gone, p, m in zip(lost.tolist(), full, moving, strict=True)
+        ]
         inside = [r.to_crop(CROP_SIZE).apply(p) for r, p in zip(regions, frame, strict=True)]
-        prior = torch.from_numpy(np.stack(inside)).float()
-    stills, still_parts = still_loss(network, make_batch(recipe, rng))
-    return total / FRAMES + stills, parts | still_parts
+        prior = torch.where(lost[:, None, None], network.mean, torch.from_numpy(np.stack(inside)).float())
+    video, sure = torch.stack(losses).mean(0)
+    steady, bend = steadiness(torch.stack(errors), torch.stack(sizes), held)
+    stills, parts = still_loss(network, make_batch(replace(recipe, batch=recipe.batch // 2), rng), identity)
+    total = video + sure + STEADY * steady + BEND * bend + stills
+    new = {"video": video, "steady": steady, "bend": bend, "video_confidence": sure}
+    return total, {k: float(v.detach()) for k, v in new.items()} | parts
 
 
-def _pick(recipe: StillRecipe, rng: Generator) -> tuple[list, list[float]]:  # type: ignore[type-arg]
-    shares = np.array([s.share for s in recipe.sets])
-    faces, weights = [], []
-    for _ in range(SEQUENCES):
-        chosen = recipe.sets[int(rng.choice(len(shares), p=shares / shares.sum()))]
-        faces.append(chosen.faces[int(rng.integers(len(chosen.faces)))])
-        weights.append(chosen.weight)
-    return faces, weights
+def steadiness(errors: Tensor, eyes: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """How much errors [T, N, L, 2] change over time: about their mean, and in second differences, two scalars.
+
+    Pixels of a face with usual eyes ([T, N] are theirs); ``weight`` [N] is 0 for sequences that do not count. What
+    stays is a matter of accuracy; a lag is not, since it comes and goes with the motion. Crops of one face differ
+    little in scale and turn, so that errors are compared as they are.
+    """
+    errors = errors * (EYE_PX / eyes).clamp(0.7, 1.6)[:, :, None, None]
+    tracked = errors[1:]  # The first frame's error has had no prior.
+    about = tracked - tracked.mean(0)
+    bend = tracked[2:] - 2.0 * tracked[1:-1] + tracked[:-2]
+    return _soft_length(about, weight), _soft_length(bend, weight)
+
+
+def _soft_length(vectors: Tensor, weight: Tensor) -> Tensor:
+    """Mean length of vectors [T, N, L, 2] (Charbonnier): trembling is far below the pixel where other losses bend."""
+    each = (vectors.square().sum(-1) + SOFT_PX**2).sqrt().mean((0, 2))
+    return (each * weight).sum() / weight.sum().clamp(min=1.0)
 
 
 def _all_points(points: np.ndarray, ids: list[int], truth: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ import argparse
 import json
 import logging
 import time
+from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
@@ -19,20 +20,24 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from landmarks.faces import LabelledFace, read_faces
+from landmarks.protocol import Draws, draw
 from red.batches import StillRecipe, TrainingSet, still_batches
-from red.checkpoint import load_checkpoint, load_weights, save_checkpoint
-from red.faces import LabelledFace, read_faces
+from red.checkpoint import HELD, NAME, load_checkpoint, load_weights, save_checkpoint
+from red.labels import by_machine, by_people
 from red.network import RedNetwork
 from red.presets import PRESETS
-from red.stills import still_loss
+from red.stills import IDENTITY, still_loss
 from red.temporal_stage import sequence_loss
-from red.validate import Draws, draw, summary
+from red.validate import summary
 
 log = logging.getLogger("red.train")
+HOLD = 0.6
+"""Share of the still stage at the full rate."""
 
 
-def arguments() -> argparse.Namespace:
-    """The command line."""
+def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line; ``argv`` is that of the process where not given."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="root with 300w/{train,val} and ytf/{train,val}")
     parser.add_argument("--out", type=Path, required=True, help="folder of checkpoint and log")
@@ -49,7 +54,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--init", type=Path, default=None, help="weights to begin from (a checkpoint of this preset)")
     parser.add_argument("--limit", type=int, default=None, help="faces read of each set, for a quick try")
     parser.add_argument("--strict", action="store_true", help="refuse bad data instead of skipping it")
-    return parser.parse_args()
+    parser.add_argument("--identity", type=float, default=IDENTITY, help="weight of the identity loss")
+    parser.add_argument("--no-batch-norm", action="store_true", help="biases instead (for comparison)")
+    return parser.parse_args(argv)
 
 
 class Trainer:
@@ -62,7 +69,9 @@ class Trainer:
         persons = {name: i for i, name in enumerate(people)}
         self.recipe = StillRecipe(sets, args.scheme, persons, args.batch)
         self.val = read_validation(args.data, args.limit)
-        preset = replace(PRESETS[args.preset], scheme=args.scheme, identities=len(persons))
+        preset = replace(
+            PRESETS[args.preset], scheme=args.scheme, identities=len(persons), batch_norm=not args.no_batch_norm
+        )
         torch.manual_seed(args.seed)
         self.network = RedNetwork(preset).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if args.init is not None:
@@ -80,15 +89,22 @@ class Trainer:
         return int(self.args.stills + self.args.temporal)
 
     def rate(self) -> float:
-        """Learning rate: warm-up, then half a cosine, each stage its own."""
+        """Learning rate of this step; each stage has its own course."""
         if self.step < self.args.stills:
-            return self._cosine(self.step, self.args.stills, self.args.rate)
-        return self._cosine(self.step - self.args.stills, self.args.temporal, self.args.temporal_rate)
+            return self._course(self.step, self.args.stills, self.args.rate, self.hold)
+        return self._course(self.step - self.args.stills, self.args.temporal, self.args.temporal_rate, 0)
+
+    @property
+    def hold(self) -> int:
+        """Still steps before the rate falls."""
+        return int(HOLD * self.args.stills)
 
     @staticmethod
-    def _cosine(step: int, steps: int, peak: float) -> float:
+    def _course(step: int, steps: int, peak: float, hold: int) -> float:
+        """Warm-up, then a constant rate, so that a run can be made longer, then half a cosine down."""
         warm = min(1.0, (step + 1) / min(200, max(1, steps // 10)))
-        return float(peak * warm * (0.02 + 0.98 * 0.5 * (1 + np.cos(np.pi * step / steps))))
+        fall = max(0, step - hold) / max(1, steps - hold)
+        return float(peak * warm * (0.02 + 0.98 * 0.5 * (1 + np.cos(np.pi * fall))))
 
     def run(self) -> None:
         """Train to the end, from wherever the checkpoint stands."""
@@ -98,13 +114,13 @@ class Trainer:
             batches = still_batches(self.recipe, self.args.seed, self.step)
             while self.step < self.args.stills:
                 self.network.train()
-                self.update(*still_loss(self.network, next(batches)))
+                self.update(*still_loss(self.network, next(batches), self.args.identity))
         if self.step == self.args.stills:  # Time is learned on top of the averaged weights.
             self.network.load_state_dict(self.average.state_dict())
         while self.step < self.total:
             self.network.eval()  # Batch norm keeps its statistics: a batch of one motion would bend them.
             rng = np.random.default_rng([self.args.seed, self.step])
-            self.update(*sequence_loss(self.network, self.recipe, rng))
+            self.update(*sequence_loss(self.network, self.recipe, rng, self.args.identity))
 
     def update(self, loss: Tensor, parts: dict[str, float]) -> None:
         """One step of the optimiser and of the average; now and then validate and save."""
@@ -130,6 +146,8 @@ class Trainer:
         self.step += 1
         if self.step % self.args.every == 0 or self.step in (self.args.stills, self.total):
             self.report()
+        if self.step == self.hold:  # From here a longer run can go on.
+            self.save(HELD)
 
     def report(self) -> None:
         """Validate the averaged weights, write a line of the log and the checkpoint."""
@@ -144,7 +162,12 @@ class Trainer:
         with (self.args.out / "log.jsonl").open("a") as out:
             out.write(json.dumps(line) + "\n")
         log.info("%s", json.dumps(line))
-        save_checkpoint(self.args.out, self.network, self.average, self.optimiser, self.step, vars(self.args))
+        self.save(NAME)
+
+    def save(self, name: str) -> None:
+        """Write a checkpoint of this name."""
+        path = self.args.out / name
+        save_checkpoint(path, self.network, self.average, self.optimiser, self.step, vars(self.args))
 
 
 def parameter_groups(network: RedNetwork) -> list[dict[str, object]]:
@@ -159,9 +182,11 @@ def parameter_groups(network: RedNetwork) -> list[dict[str, object]]:
 
 def read_training_sets(root: Path, limit: int | None, strict: bool) -> list[TrainingSet]:
     """300-W style faces (tight labels) and, where there is one, a set with identities (loose labels)."""
-    sets = [TrainingSet(_read(root / "300w" / "train", limit, strict, False), 0.65, 1.0)]
+    people = _read(root / "300w" / "train", limit, strict, False)
+    sets = [TrainingSet([by_people(face) for face in people], 0.65, 1.0)]
     if (root / "ytf" / "train").is_dir():
-        sets.append(TrainingSet(_read(root / "ytf" / "train", limit, strict, True), 0.35, 0.4))
+        machine = _read(root / "ytf" / "train", limit, strict, True)
+        sets.append(TrainingSet([by_machine(face) for face in machine], 0.35, 0.5))
     return sets
 
 

@@ -1,53 +1,13 @@
-"""Validation of a torch network on stills: the protocol of the accuracy figures.
-
-Box from the truth with shift N(0, 4 %), scale +-8 %, rotation +-10 degrees, seed 0, 5 draws; error is the
-mean point distance over the distance of the outer eye corners. ``upright`` takes the roll from the truth,
-as the service takes it from the last points; without it the box is the plain axis-aligned one.
-"""
+"""Validation of a torch network on stills, by the protocol of landmarks.protocol."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from landmarks.contract import CROP_SIZE
-from landmarks.crop import cut_face
-from landmarks.geometry import FaceRegion
-from landmarks.schemes import IBUG68
-from landmarks.tracking import REGION_MARGIN, region_from_landmarks, upright_region
-from red.faces import LabelledFace
+from landmarks.protocol import Draws
 from red.network import RedNetwork
-
-
-@dataclass(frozen=True)
-class Draws:
-    """Crops uint8 [N, 128, 128, 3] and 68 points float64 [N, 68, 2] in them."""
-
-    crops: NDArray[np.uint8]
-    points: NDArray[np.float64]
-
-
-def protocol_region(points: NDArray[np.float64], upright: bool, rng: np.random.Generator) -> FaceRegion:
-    """One draw of the box error."""
-    region = region_from_landmarks(points, IBUG68) if upright else upright_region(points, 0.0)
-    dx, dy = rng.normal(0, 0.04, 2) * region.side / REGION_MARGIN
-    scale, turn = 1 + rng.uniform(-0.08, 0.08), np.deg2rad(rng.uniform(-10, 10))
-    return FaceRegion(region.cx + dx, region.cy + dy, region.side * scale, region.angle + turn)
-
-
-def draw(faces: list[LabelledFace], *, upright: bool, draws: int = 5, seed: int = 0) -> Draws:
-    """All faces, ``draws`` times."""
-    rng = np.random.default_rng(seed)
-    crops, points = [], []
-    for _ in range(draws):
-        for face in faces:
-            region = protocol_region(face.points, upright, rng)
-            crops.append(cut_face(face.image, region))
-            points.append(region.to_crop(CROP_SIZE).apply(face.points))
-    return Draws(np.stack(crops), np.stack(points))
 
 
 @torch.no_grad()

@@ -22,7 +22,7 @@ def checkpoint(tmp_path: Path) -> Path:
     network = RedNetwork(EDGE)
     folder = tmp_path / "edge-9"
     folder.mkdir()
-    save_checkpoint(folder, network, network, torch.optim.AdamW(network.parameters()), 1, {"out": folder})
+    save_checkpoint(folder / NAME, network, network, torch.optim.AdamW(network.parameters()), 1, {"out": folder})
     return folder / NAME
 
 

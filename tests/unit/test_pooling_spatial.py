@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -24,11 +25,11 @@ def apart_map(seed: int) -> Tensor:
 def test_pooling_and_unpooling_agree_with_torch_where_values_are_apart(layout: torch.memory_format) -> None:
     x = apart_map(0).contiguous(memory_format=layout)
     wanted, indices = F.max_pool2d(x, 2, return_indices=True)
-    pooled, shares = pool_with_positions(x)
+    pooled, places = pool_with_positions(x)
     assert torch.equal(pooled, wanted)
-    assert torch.equal(shares.argmax(2), (indices // 16 % 2) * 2 + indices % 2)
+    torch.testing.assert_close(places.claim, F.max_unpool2d(torch.ones_like(pooled), indices, 2))
     other = torch.randn(pooled.shape, generator=torch.Generator().manual_seed(3))
-    torch.testing.assert_close(unpool(other, shares), F.max_unpool2d(other, indices, 2))
+    torch.testing.assert_close(unpool(other, places), F.max_unpool2d(other, indices, 2))
 
 
 @pytest.mark.parametrize(
@@ -44,8 +45,9 @@ def test_pooling_and_unpooling_agree_with_torch_where_values_are_apart(layout: t
 def test_nearly_equal_values_share_the_place_in_proportion(
     window: tuple[float, ...], wanted: tuple[float, ...]
 ) -> None:
-    pooled, shares = pool_with_positions(torch.tensor(window).reshape(1, 1, 2, 2))
-    torch.testing.assert_close(shares.flatten(), torch.tensor(wanted, dtype=torch.float32), atol=1e-5, rtol=0)
+    pooled, places = pool_with_positions(torch.tensor(window).reshape(1, 1, 2, 2))
+    shares = unpool(torch.ones(1, 1, 1, 1), places).flatten()
+    torch.testing.assert_close(shares, torch.tensor(wanted, dtype=torch.float32), atol=1e-5, rtol=0)
     assert pooled.item() == pytest.approx(max(window))
 
 
@@ -58,10 +60,10 @@ def test_rounding_of_a_flat_map_hardly_moves_what_is_unpooled() -> None:
 
 def test_unpooling_keeps_each_sum_and_passes_its_gradient_to_values_not_to_places() -> None:
     x = F.relu(torch.randn(2, 3, 12, 16, generator=torch.Generator().manual_seed(5))).requires_grad_()
-    pooled, shares = pool_with_positions(x)
-    assert not shares.requires_grad
+    pooled, places = pool_with_positions(x)
+    assert not any(part.requires_grad for part in places)
     values = torch.randn(pooled.shape, generator=torch.Generator().manual_seed(6)).requires_grad_()
-    spread = unpool(values, shares)
+    spread = unpool(values, places)
     torch.testing.assert_close(F.avg_pool2d(spread, 2) * 4, values)
     (spread * 3.0).sum().backward()
     assert values.grad is not None
@@ -70,16 +72,15 @@ def test_unpooling_keeps_each_sum_and_passes_its_gradient_to_values_not_to_place
 
 @pytest.mark.parametrize("value", [0.0, -30.0, 1e30, -1e30])
 def test_a_constant_map_has_its_centre_in_the_middle_never_nan(value: float) -> None:
-    centres, spread = MapCentres()(torch.full((2, 4, 32, 32), value))
+    centres, spread = MapCentres()(torch.full((2, 3, 32, 32), value))
     torch.testing.assert_close(centres, torch.full((2, 3, 2), 63.5), atol=1e-3, rtol=0)
     assert torch.isfinite(spread).all()
 
 
 @pytest.mark.parametrize(("row", "column"), [(0, 0), (31, 0), (7, 22), (31, 31)])
 def test_a_single_strong_peak_has_its_cells_exact_centre(row: int, column: int) -> None:
-    maps = torch.zeros(1, 3, 32, 32)
-    maps[0, 2, row, column] = PEAK
-    maps[0, 0, 5, 5] = PEAK  # the background's map is nobody's centre
+    maps = torch.zeros(1, 2, 32, 32)
+    maps[0, 1, row, column] = PEAK
     centres, spread = MapCentres()(maps)
     torch.testing.assert_close(centres[0, 1], torch.tensor([4 * column + 1.5, 4 * row + 1.5]))
     torch.testing.assert_close(centres[0, 0], torch.tensor([63.5, 63.5]))
@@ -106,3 +107,11 @@ def test_a_larger_square_is_drawn_wider_and_points_far_away_not_at_all() -> None
     sums = [SpatialRecurrence(EDGE, 3).draw(points, torch.tensor([[s]])).sum((0, 2, 3)) for s in EDGE.square_px]
     assert sums[0][0] > sums[1][0] > sums[2][0] > 0
     assert all(s[1] == s[2] == 0 for s in sums)
+
+
+def test_the_spread_is_the_variance_of_the_map() -> None:
+    maps = torch.full((1, 1, 32, 32), -PEAK)
+    maps[0, 0, 10, 4] = maps[0, 0, 10, 12] = 0.0  # two equal peaks, 32 px apart
+    centres, spread = MapCentres()(maps)
+    torch.testing.assert_close(centres[0, 0], torch.tensor([4 * 8 + 1.5, 41.5]))
+    assert spread.item() == pytest.approx(float(np.log(16.0**2 + 1.0)), abs=1e-4)

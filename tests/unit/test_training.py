@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,12 +15,15 @@ import pytest
 import torch
 from torch import Tensor
 
+from landmarks.pts import BadAnnotation, write_pts
 from red.batches import StillRecipe, TrainingSet, make_batch
-from red.checkpoint import NAME, load_network
+from red.checkpoint import HELD, NAME, load_network
+from red.losses import EYE_PX
 from red.network import RedNetwork
 from red.presets import EDGE
-from red.pts import BadAnnotation, write_pts
+from red.record import main as write_record
 from red.stills import still_loss
+from red.temporal_stage import SOFT_PX, steadiness
 from red.train import Trainer, arguments, main, parameter_groups
 from tests.unit.faces import astronaut_face
 
@@ -98,7 +102,7 @@ def test_a_run_that_was_cut_off_goes_on_from_its_last_checkpoint(run: Run) -> No
     assert [line["step"] for line in run.log()] == REPORTS
     assert [line["stage"] for line in run.log()] == ["stills", "stills", "temporal", "temporal"]
     assert torch.load(run.out / NAME, weights_only=True)["step"] == 6
-    assert [p.name for p in sorted(run.out.iterdir())] == ["checkpoint.pt", "log.jsonl"]
+    assert [p.name for p in sorted(run.out.iterdir())] == ["checkpoint.pt", "held.pt", "log.jsonl"]
 
 
 def test_a_finished_run_is_left_as_it_is(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,8 +148,8 @@ def test_the_temporal_stage_teaches_the_lstm_and_leaves_batch_norm_alone(run: Ru
     network = run.trainer.network
     assert network.f_trnn.expand.weight.abs().max() > 0
     counts = [int(v) for k, v in network.state_dict().items() if k.endswith("num_batches_tracked")]
-    # Three steps of stills: the stem runs once a step, the rest once a pass.
-    assert set(counts) == {3, 9}
+    # Three steps of stills: the stem runs once a step, the rest once a pass and once for the next views.
+    assert set(counts) == {3, 12}
 
 
 def test_the_loss_of_one_batch_falls() -> None:
@@ -162,7 +166,7 @@ def test_the_loss_of_one_batch_falls() -> None:
         loss.backward()
         optimiser.step()
         losses.append(loss.item())
-    assert set(parts) == {"points", "centres", "maps", "confidence", "identity"}
+    assert set(parts) == {"points", "centres", "maps", "confidence", "identity", "tracked"}
     assert 0 < losses[-1] < 0.7 * losses[0]
 
 
@@ -171,19 +175,58 @@ def test_every_parameter_is_optimised_once_and_the_identities_are_not_decayed() 
     decayed, free = ({id(p) for p in g["params"]} for g in parameter_groups(network))  # type: ignore[attr-defined]
     assert decayed | free == {id(p) for p in network.parameters()}
     assert not decayed & free
-    assert {id(network.f_reg.from_centres.weight), id(network.f_reg.from_prior.weight)} <= free
+    assert id(network.f_reg.from_centres.weight) in free
     assert id(network.f_trnn.gates.weight) in decayed
 
 
-def test_the_rate_warms_up_and_falls_in_both_stages() -> None:
+def test_the_rate_warms_up_holds_and_falls() -> None:
     args = SimpleNamespace(stills=4000, temporal=400, rate=2e-3, temporal_rate=4e-4)
-    rates = {s: Trainer.rate(SimpleNamespace(step=s, args=args, _cosine=Trainer._cosine)) for s in range(4400)}
+    trainer = SimpleNamespace(step=0, args=args, hold=2400, _course=Trainer._course)
+    rates = [Trainer.rate(SimpleNamespace(**vars(trainer) | {"step": s})) for s in range(4400)]
     assert rates[0] == pytest.approx(2e-3 / 200, rel=0.01)
-    assert max(rates, key=lambda s: rates[s]) == 199
-    assert rates[199] == pytest.approx(2e-3, rel=0.01)
+    assert all(rate == pytest.approx(2e-3) for rate in rates[199:2401])
     assert rates[3999] == pytest.approx(0.02 * 2e-3, rel=0.01)
     assert rates[4000] == pytest.approx(4e-4 / 40, rel=0.01)
-    assert max(rates[s] for s in range(4000, 4400)) == pytest.approx(4e-4, rel=0.03)
+    assert max(rates[4000:]) == pytest.approx(4e-4, rel=0.03)
+
+
+def test_what_a_run_held_before_the_rate_fell_is_kept(run: Run) -> None:
+    assert torch.load(run.out / HELD, weights_only=True)["step"] == 1
+
+
+def test_a_longer_run_goes_on_from_what_a_record_keeps(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record, longer = tmp_path / "record", tmp_path / "longer"
+    monkeypatch.setattr(sys, "argv", ["record", str(run.out), str(record)])
+    write_record()
+    assert sorted(p.name for p in record.iterdir()) == ["curves.png", "log.jsonl", "resume.pt", "weights.pt"]
+    assert (record / "resume.pt").stat().st_size < 0.7 * (run.out / HELD).stat().st_size
+    longer.mkdir()
+    shutil.copyfile(record / "resume.pt", longer / NAME)
+    command_line(monkeypatch, run.data, longer, "--temporal", "0")
+    trainer = Trainer(arguments())
+    trainer.run()
+    first = json.loads((longer / "log.jsonl").read_text().splitlines()[0])
+    assert (first["step"], trainer.step) == (2, 3)
+    before, held = trainer.network.state_dict(), torch.load(run.out / HELD, weights_only=True)["network"]
+    assert all(v.dtype == held[k].dtype for k, v in before.items())
+    assert all(torch.isfinite(v).all() for v in before.values() if v.is_floating_point())
+
+
+def test_steadiness_counts_change_and_not_what_stays() -> None:
+    eyes, both = torch.full((6, 2), EYE_PX), torch.ones(2)
+    off = torch.tensor([3.0, -4.0]).expand(6, 2, 5, 2)
+    assert [float(v) for v in steadiness(off, eyes, both)] == pytest.approx([SOFT_PX, SOFT_PX], abs=1e-6)
+    drift = torch.arange(6.0)[:, None, None, None] * torch.tensor([1.0, 0.0])
+    about, bend = steadiness(off + drift, eyes, both)
+    assert float(about) == pytest.approx(1.2, abs=0.03)  # of 5 tracked frames: 2, 1, 0, 1, 2 px about their mean
+    assert float(bend) == pytest.approx(SOFT_PX, abs=1e-6)
+    shaking = off + (torch.arange(6) % 2)[:, None, None, None] * torch.tensor([0.0, 1.0])
+    assert float(steadiness(shaking, eyes, both)[1]) == pytest.approx(2.0, abs=0.01)
+    wild = shaking.clone()
+    wild[:, 1] *= 40.0
+    assert float(steadiness(wild, eyes, torch.tensor([1.0, 0.0]))[1]) == pytest.approx(2.0, abs=0.01)
 
 
 def test_strict_refuses_bad_data_and_no_data_is_refused_always(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
