@@ -16,7 +16,7 @@ from evaluation.confidence import ConfidenceFigures
 from evaluation.metrics import FAILURE, Array, area_under_curve, region_points
 from evaluation.motion import MotionFigures
 from evaluation.stills import Judged
-from evaluation.tracks import TrackFigures
+from evaluation.tracks import NEVER, TrackFigures
 from evaluation.videos import ClipFigures
 from landmarks.faces import LabelledFace
 from landmarks.schemes import PointScheme
@@ -57,12 +57,15 @@ def motion_lines(figures: Sequence[MotionFigures]) -> list[str]:
 
 
 def track_lines(figures: TrackFigures) -> list[str]:
-    """The frame, from 1, in which a change was noticed: the mean and the latest of all clips."""
+    """The frame, from 1, in which a change was noticed: the mean and the latest, and in how many clips never."""
     lines = []
     for name, values in (("face gone, lost", figures.lost), ("back, found", figures.back), ("cut, new", figures.cut)):
-        if values:
-            lines.append(f"{name:<20}frame {np.mean(values):.2f} on average, {max(values)} at the latest")
-    return [*lines, f"{len(figures.lost)} clips, {figures.skipped} pictures skipped (face not found at first)"]
+        seen = [v for v in values if v != NEVER]
+        if seen:
+            never = len(values) - len(seen)
+            lines.append(f"{name:<20}frame {np.mean(seen):.2f} on average, {max(seen)} at the latest, never: {never}")
+    left = f"{figures.skipped} pictures left out (face not found at first), {figures.others} (another face in it)"
+    return [*lines, f"{len(figures.lost)} clips; {left}"]
 
 
 def clip_lines(clips: Sequence[ClipFigures]) -> list[str]:

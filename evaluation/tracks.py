@@ -29,13 +29,14 @@ class TrackFigures:
 
     ``lost``: a face that vanished is given up. ``back``: one that came back is found, as a new track. ``cut``:
     after a hard cut to another face in the same place there is a new track. ``skipped``: pictures whose face
-    was not found at the beginning.
+    was not found at the beginning; ``others``: pictures left out because another face stays when this one goes.
     """
 
     lost: list[int]
     back: list[int]
     cut: list[int]
     skipped: int
+    others: int
 
 
 async def judge_tracks(
@@ -43,10 +44,13 @@ async def judge_tracks(
 ) -> TrackFigures:
     """One clip of loss and return a face, one cut a pair of neighbours in the list."""
     rng = np.random.default_rng(0)
-    lost, back, cut, skipped = [], [], [], 0
+    lost, back, cut, skipped, others = [], [], [], 0, 0
     with ThreadPoolExecutor(1) as workers:
         for face, other in zip(faces, [*faces[1:], faces[0]], strict=True):
             empty = without_face(face, rng)
+            if detector.detect(empty):
+                others += 1
+                continue
             clip = [face.image] * BEFORE + [empty] * GONE + [face.image] * AFTER
             ids = await track_ids(Session(engine, detector, workers, options), clip, rng)
             if ids[BEFORE - 1] is None:
@@ -59,7 +63,7 @@ async def judge_tracks(
             ids = await track_ids(Session(engine, detector, workers, options), clip, rng)
             first = ids[BEFORE - 1]
             cut.append(next((i for i, k in enumerate(ids[BEFORE:], 1) if k not in (None, first)), NEVER))
-    return TrackFigures(lost, back, cut, skipped)
+    return TrackFigures(lost, back, cut, skipped, others)
 
 
 async def track_ids(session: Session, clip: Sequence[Image], rng: np.random.Generator) -> list[int | None]:

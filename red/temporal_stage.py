@@ -19,8 +19,9 @@ from red.stills import IDENTITY, still_loss
 from red.validate import to_image
 
 FRAMES, SEQUENCES = 8, 12
-STEADY, BEND = 1.0, 1.0
-"""Weights of the error's change within a sequence, and of its second difference, which is seen as trembling."""
+STEADY, BEND, DRIFT = 1.0, 0.6, 3.0
+"""Weights of the error's change within a sequence, of its second difference, which is seen as trembling, and of
+the change of its mean over the points, which is lag: trembling of single points cancels in that mean."""
 SOFT_PX = 0.1
 LOST_PX = 16.0
 """Mean error from which a face is lost: a third of the eye distance."""
@@ -64,15 +65,17 @@ def sequence_loss(
         inside = [r.to_crop(CROP_SIZE).apply(p) for r, p in zip(regions, frame, strict=True)]
         prior = torch.where(lost[:, None, None], network.mean, torch.from_numpy(np.stack(inside)).float())
     video, sure = torch.stack(losses).mean(0)
-    steady, bend = steadiness(torch.stack(errors), torch.stack(sizes), held)
+    steady, bend, drift = steadiness(torch.stack(errors), torch.stack(sizes), held)
     stills, parts = still_loss(network, make_batch(replace(recipe, batch=recipe.batch // 2), rng), identity)
-    total = video + sure + STEADY * steady + BEND * bend + stills
-    new = {"video": video, "steady": steady, "bend": bend, "video_confidence": sure}
+    total = video + sure + STEADY * steady + BEND * bend + DRIFT * drift + stills
+    new = {"video": video, "steady": steady, "bend": bend, "drift": drift, "video_confidence": sure}
     return total, {k: float(v.detach()) for k, v in new.items()} | parts
 
 
-def steadiness(errors: Tensor, eyes: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
-    """How much errors [T, N, L, 2] change over time: about their mean, and in second differences, two scalars.
+def steadiness(errors: Tensor, eyes: Tensor, weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """How much errors [T, N, L, 2] change over time: about their mean, in second differences, and as a whole.
+
+    Three scalars; the last is the change about the mean of what all points have in common.
 
     Pixels of a face with usual eyes ([T, N] are theirs); ``weight`` [N] is 0 for sequences that do not count. What
     stays is a matter of accuracy; a lag is not, since it comes and goes with the motion. Crops of one face differ
@@ -82,7 +85,8 @@ def steadiness(errors: Tensor, eyes: Tensor, weight: Tensor) -> tuple[Tensor, Te
     tracked = errors[1:]  # The first frame's error has had no prior.
     about = tracked - tracked.mean(0)
     bend = tracked[2:] - 2.0 * tracked[1:-1] + tracked[:-2]
-    return _soft_length(about, weight), _soft_length(bend, weight)
+    whole = about.mean(2, keepdim=True)
+    return _soft_length(about, weight), _soft_length(bend, weight), _soft_length(whole, weight)
 
 
 def _soft_length(vectors: Tensor, weight: Tensor) -> Tensor:

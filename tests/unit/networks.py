@@ -23,7 +23,7 @@ def lively_network(scheme: str) -> RedNetwork:
     # Larger ones would make a chaos of a network that follows its own points: rounding would grow to 40 px.
     nn.init.normal_(network.f_denc.maps.weight, std=0.1)
     nn.init.normal_(network.f_reg.offsets.weight, std=0.005)
-    nn.init.normal_(network.f_reg.fusion.shares.weight, std=0.1)
+    nn.init.normal_(network.f_reg.fusion.shares.weight, std=0.02)
     nn.init.normal_(network.f_trnn.expand.weight, std=0.4)
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):

@@ -21,8 +21,9 @@ from tests.unit.exports import Exported, export
 
 GRAPHS = (contract.STEP_GRAPH, contract.ACQUIRE_GRAPH)
 # What the exporter uses today and its near relatives: none branches, loops or has an output of unknown size.
-OPERATORS = """Add Cast Clip Concat Conv DepthToSpace Div Exp Expand Gather Gemm Greater Identity Log MatMul MaxPool
-    Mul Pow ReduceSum Relu Reshape Shape Sigmoid Slice Softmax Split Squeeze Sub Tanh Transpose Unsqueeze Where"""
+OPERATORS = """Add AveragePool Cast Clip Concat Conv Div Exp Expand Gather Gemm Greater Identity Log MatMul MaxPool
+    Mul Pow ReduceMean ReduceSum Relu Reshape Resize Shape Sigmoid Slice Softmax Split Squeeze Sub Tanh Transpose
+    Unsqueeze Where"""
 
 
 @pytest.fixture(scope="module", params=["ibug68", "ibug7"])
