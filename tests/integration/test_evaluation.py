@@ -53,7 +53,7 @@ def test_pictures_are_judged_by_the_protocol_and_through_the_service(report: tup
         found = re.search(rf"{name} +([\d.]+) +([\d.]+) +([\d.]+) +([\d.]+)\n +jaw", text)
         assert found, name
         # Her points are the mean shape laid over her: not the truth, but near it.
-        assert 3.0 < float(found[1]) < 20.0
+        assert 3.0 < float(found[1]) < 40.0
     plain, calibrated = (float(re.search(rf"{n} +([\d.]+)", text)[1]) for n in ("roll known", "offsets taken out"))  # type: ignore[index]
     assert calibrated < 0.6 * plain
 

@@ -21,8 +21,8 @@ def lively_network(scheme: str) -> RedNetwork:
     torch.manual_seed(0)
     network = RedNetwork(replace(EDGE, scheme=scheme, identities=5)).train()
     # Larger ones would make a chaos of a network that follows its own points: rounding would grow to 40 px.
-    nn.init.normal_(network.f_denc.maps.weight, std=0.1)
-    nn.init.normal_(network.f_reg.offsets.weight, std=0.005)
+    nn.init.normal_(network.f_denc.maps.weight, std=0.06)
+    nn.init.normal_(network.f_reg.offsets.weight, std=0.003)
     nn.init.normal_(network.f_reg.fusion.shares.weight, std=0.02)
     nn.init.normal_(network.f_trnn.expand.weight, std=0.4)
     for module in network.modules():

@@ -84,7 +84,7 @@ def test_a_new_network_ignores_its_memory_but_keeps_one(untaught: RedNetwork, im
 def test_memory_changes_the_points_but_not_the_identity_code(network: RedNetwork, image: Tensor) -> None:
     prior = network.mean_prior(3)
     fresh, used = (network.track(image, prior, m) for m in (network.fresh_memory(3), some_memory(network)))
-    assert (fresh.points - used.points).abs().mean() > 0.5
+    assert (fresh.points - used.points).abs().mean() > 0.2
     assert torch.equal(fresh.code_id, used.code_id)
 
 
