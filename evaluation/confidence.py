@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from evaluation.metrics import auroc, calibration_error
+from evaluation.metrics import calibration_error
 from evaluation.negatives import Crop, background, half_shifted
 from evaluation.stills import Judged
 from landmarks.contract import CONFIDENT_ERROR
 from landmarks.faces import LabelledFace
+from landmarks.protocol import auroc
 from landmarks.tracking import face_score
 from service.engine import Engine
 

@@ -7,6 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from landmarks.geometry import fit_similarity
 from landmarks.schemes import PointScheme
 
 Array = NDArray[np.float64]
@@ -74,18 +75,27 @@ def lag_frames(points: Array, reference: Array, reach: float = 2.0) -> float:
     return float(delays[int(np.argmin(costs))])
 
 
+def smoothed(points: Array, sigma: float) -> Array:
+    """Points [T, L, 2] under a symmetric Gaussian of ``sigma`` frames, which delays nothing; its edges are left out.
+
+    For lag against a reference that trembles: between two of its frames its noise averages out, and by that
+    alone half a frame would fit better than none.
+    """
+    reach = math.ceil(3 * sigma)
+    kernel = np.exp(-0.5 * np.square(np.arange(-reach, reach + 1) / sigma))
+    windows = np.lib.stride_tricks.sliding_window_view(points, 2 * reach + 1, axis=0)
+    return np.asarray(windows @ (kernel / kernel.sum()))
+
+
+def without_head_motion(points: Array) -> Array:
+    """Points [T, L, 2] with each frame taken onto their mean by a similarity: what is left is expression."""
+    mean = points.mean(0)
+    return np.stack([fit_similarity(frame, mean).apply(frame) for frame in points])
+
+
 def calibration_error(confidence: Array, right: NDArray[np.bool_], bins: int = 15) -> float:
     """Expected calibration error (Naeini et al. 2015): equal-width bins, weighted by their counts."""
     number = np.minimum((np.asarray(confidence) * bins).astype(int), bins - 1).ravel()
     confidence, hit = np.asarray(confidence).ravel(), np.asarray(right, np.float64).ravel()
     gaps = [abs(confidence[number == b].mean() - hit[number == b].mean()) * (number == b).mean() for b in set(number)]
     return float(sum(gaps))
-
-
-def auroc(positive: Array, negative: Array) -> float:
-    """Probability that a positive scores above a negative (ties count half), by ranks."""
-    values = np.concatenate([positive, negative])
-    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
-    ranks = (np.cumsum(counts) - (counts - 1) / 2.0)[place]
-    n, m = len(positive), len(negative)
-    return float((ranks[:n].sum() - n * (n + 1) / 2.0) / (n * m))

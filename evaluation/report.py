@@ -70,11 +70,14 @@ def track_lines(figures: TrackFigures) -> list[str]:
 
 def clip_lines(clips: Sequence[ClipFigures]) -> list[str]:
     """Jitter and, where there are labels, errors."""
-    lines = [f"{'clip':<26}{'frames':>7}{'none':>6}{'tracks':>7}{'jitter %':>9}{'single %':>9}{'less':>6}{'lag':>7}"]
+    lines = [
+        f"{'clip':<26}{'frames':>7}{'none':>6}{'tracks':>7}{'jitter %':>9}{'single %':>9}{'less':>6}"
+        f"{'lag':>7}{'own lag':>9}"
+    ]
     for c in clips:
         lines.append(
             f"{c.name[-26:]:<26}{c.frames:>7}{c.without_face:>6}{c.tracks:>7}{100 * c.jitter:>9.2f}"
-            f"{100 * c.still:>9.2f}{100 * (1 - c.jitter / c.still):>5.0f}%{c.lag:>7.2f}"
+            f"{100 * c.still:>9.2f}{100 * (1 - c.jitter / c.still):>5.0f}%{c.lag:>7.2f}{c.own_lag:>9.2f}"
         )
         if len(c.errors):
             found = c.errors[np.isfinite(c.errors)]

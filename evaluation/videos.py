@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from evaluation.metrics import Array, lag_frames, second_differences
+from evaluation.metrics import Array, lag_frames, second_differences, smoothed, without_head_motion
 from evaluation.recording import Pair, RecordingEngine
 from landmarks.faces import VIDEO_NAMES
 from landmarks.frames import FrameResult
@@ -22,13 +22,17 @@ from service.settings import Settings
 
 CLIP_SUFFIXES = (".mp4", ".avi", ".mpg", ".mov", ".mkv", ".webm")
 
+LAG_SIGMA, LAG_LEAST_FRAMES = 1.5, 30
+"""Frames over which both tracks are smoothed before their delay is sought, and how many it takes."""
+
 
 @dataclass(frozen=True)
 class ClipFigures:
     """Of one clip. Jitter is the mean second difference over the eye distance; nan where there is none.
 
     ``still`` is the jitter of the same network on the same crops without prior and memory; ``truth`` that of the
-    labels; ``errors`` [labelled frames] the NME, infinite where the face was missed.
+    labels; ``errors`` [labelled frames] the NME, infinite where the face was missed. ``lag`` and ``own_lag``
+    are frames behind the single-frame points: of the track, and of expression, without the motion of the head.
     """
 
     name: str
@@ -38,6 +42,7 @@ class ClipFigures:
     jitter: float
     still: float
     lag: float
+    own_lag: float
     truth: float
     errors: Array
 
@@ -78,7 +83,7 @@ async def judge_clip(settings: Settings, engine: Engine, detector: Detector, pat
         len(tracks),
         _jitter([np.array(run.tracked) for run in long], eyes),
         _jitter([np.array(run.still) for run in long], eyes),
-        _lag(long),
+        *_lags(long),
         _truth_jitter(truth),
         np.array(errors),
     )
@@ -120,12 +125,13 @@ def _jitter(runs: list[Array], eyes: list[Array]) -> float:
     return float(np.concatenate(bends).mean()) if bends else float("nan")
 
 
-def _lag(runs: list[_Run]) -> float:
+def _lags(runs: list[_Run]) -> tuple[float, float]:
     """Of the longest run: a short one moves too little to tell."""
-    if not runs:
-        return float("nan")
-    run = max(runs, key=lambda r: len(r.tracked))
-    return lag_frames(np.array(run.tracked), np.array(run.still))
+    run = max(runs, key=lambda r: len(r.tracked), default=_Run([], []))
+    if len(run.tracked) < LAG_LEAST_FRAMES:
+        return float("nan"), float("nan")
+    tracked, still = smoothed(np.array(run.tracked), LAG_SIGMA), smoothed(np.array(run.still), LAG_SIGMA)
+    return lag_frames(tracked, still), lag_frames(without_head_motion(tracked), without_head_motion(still))
 
 
 def _truth_jitter(truth: dict[int, Array]) -> float:

@@ -9,7 +9,7 @@ crop           uint8 [N,128,128,3]  RGB crop as cut; layout and normalisation ar
 prior          float32 [N,2L]   last frame's points in THIS crop's pixels; at a start the mean shape
 start          float32 [N,1]    1 at the first frame of a sequence: memory is then taken from resume
 resume         float32 [N,S]    memory to begin from where start is 1; zeros are a fresh sequence
-state          float32 [N,S]    recurrent memory (LSTM h and c), kept by whoever runs the graph
+state          float32 [N,S]    recurrent memory (LSTM h and c, motion), kept by whoever runs the graph
 next_state     float32 [N,S]    the memory after this step
 memory         float32 [N,S]    the same values under a second name, an ordinary output
 landmarks      float32 [N,2L]   points (x0, y0, x1, y1, ...) in crop pixels

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 Points = NDArray[np.floating[Any]]
 """Points in pixels, shape [L, 2], any float dtype."""
+GRID_STEPS = 16
+"""Steps of ``FaceRegion.on_grid`` in a crop pixel: coarser ones can be seen as trembling (1/8: 3 % more)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,21 @@ class FaceRegion:
         turn = Similarity(self.side / size, self.angle, 0.0, 0.0)
         tx, ty = np.array([self.cx, self.cy]) - turn.apply(np.array([middle, middle]))
         return Similarity(turn.scale, self.angle, float(tx), float(ty))
+
+    def on_grid(self, size: int) -> FaceRegion:
+        """The nearest region whose crop's edges lie on a grid of 1 / GRID_STEPS crop pixels (side and angle too).
+
+        Points that differ by rounding alone then give the very same crop, and rounding is not fed back from
+        frame to frame. A region that is empty or not finite stays as it is.
+        """
+        if self.side <= 0.0 or not math.isfinite(self.cx + self.cy + self.side + self.angle):
+            return self
+        half = 2.0 / (size * GRID_STEPS)  # One step at the edge, which is half a side away from the centre.
+        side = math.exp(round(math.log(self.side) / half) * half)
+        step = side / (size * GRID_STEPS)
+        return FaceRegion(
+            round(self.cx / step) * step, round(self.cy / step) * step, side, round(self.angle / half) * half
+        )
 
     def to_crop(self, size: int) -> Similarity:
         """The transform from the frame to a crop of ``size`` x ``size`` pixels."""

@@ -48,3 +48,14 @@ def draw(faces: Iterable[LabelledFace], *, upright: bool, draws: int = 5, seed: 
             crops.append(cut_face(face.image, region))
             points.append(region.to_crop(CROP_SIZE).apply(face.points))
     return Draws(np.stack(crops), np.stack(points))
+
+
+def auroc(positive: NDArray[np.float64], negative: NDArray[np.float64]) -> float:
+    """Probability that a positive scores above a negative (ties count half), by ranks; nan where one kind is missing."""
+    values = np.concatenate([positive, negative])
+    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(counts) - (counts - 1) / 2.0)[place]
+    n, m = len(positive), len(negative)
+    if not n or not m:
+        return float("nan")
+    return float((ranks[:n].sum() - n * (n + 1) / 2.0) / (n * m))

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from landmarks.contract import CROP_SIZE
 from landmarks.crop import cut_face
 from landmarks.geometry import FaceBox, FaceRegion, Points, Similarity, fit_similarity
 from landmarks.schemes import IBUG68, PointScheme
@@ -24,13 +25,14 @@ def region_from_landmarks(points: Points, scheme: PointScheme) -> FaceRegion:
     """THE box rule: the region of the next frame from the points [L, 2] of this one (frame pixels).
 
     The roll is that of the similarity from the mean shape to the points; the square is centred on the
-    box of all 68 points in that turned frame, and REGION_MARGIN times its longer side. What a smaller
-    scheme lacks is taken from the mean face, so that its crops hold the same part of the face.
+    box of all 68 points in that turned frame, and REGION_MARGIN times its longer side; all of it on the
+    grid of ``FaceRegion.on_grid``. What a smaller scheme lacks is taken from the mean face, so that its
+    crops hold the same part of the face.
     """
     way = fit_similarity(scheme.mean_shape, points)
     if scheme.num_points < IBUG68.num_points:
         points = way.apply(IBUG68.mean_shape)
-    return upright_region(points, way.angle)
+    return upright_region(points, way.angle).on_grid(CROP_SIZE)
 
 
 def upright_region(points: Points, angle: float) -> FaceRegion:

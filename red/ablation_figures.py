@@ -12,7 +12,7 @@ from torch import Tensor
 from landmarks.contract import CROP_SIZE
 from landmarks.crop import cut_face
 from landmarks.faces import LabelledFace
-from landmarks.protocol import Draws, protocol_region
+from landmarks.protocol import Draws, auroc, protocol_region
 from landmarks.schemes import IBUG68
 from landmarks.tracking import region_from_landmarks
 from red.network import PassResult, RedNetwork
@@ -55,7 +55,11 @@ def video_figures(network: RedNetwork, faces: list[LabelledFace], frames: int) -
         return network.acquire(image, mean.expand_as(prior), torch.zeros_like(memory))[0]
 
     def no_memory(image: Tensor, prior: Tensor, memory: Tensor) -> PassResult:
-        return network.track(image, prior, torch.zeros_like(memory))
+        size = 2 * network.preset.lstm
+        return network.track(image, prior, torch.cat([torch.zeros_like(memory[:, :size]), memory[:, size:]], dim=1))
+
+    def no_motion(image: Tensor, prior: Tensor, memory: Tensor) -> PassResult:
+        return network.track(image, prior, network.halted(memory))
 
     def no_prior_share(image: Tensor, prior: Tensor, memory: Tensor) -> PassResult:
         result = network.track(image, prior, memory)
@@ -65,6 +69,7 @@ def video_figures(network: RedNetwork, faces: list[LabelledFace], frames: int) -
         "every frame anew, one pass": one_pass,
         "every frame anew, all passes": anew,
         "prior, without f_tRNN": no_memory,
+        "prior and f_tRNN, without motion": no_motion,
         "prior and f_tRNN, prior drawn but not weighed": no_prior_share,
         "prior and f_tRNN (as served)": network.track,
     }
@@ -122,23 +127,17 @@ def identity_figures(network: RedNetwork, faces: list[LabelledFace]) -> dict[str
     video = np.array([str(f.path.parent) for f in faces])
     pair = np.triu(video[:, None] != video[None], 1)
     same = (person[:, None] == person[None])[pair]
-    return {name: _auc(_cosine(torch.cat(code))[pair], same) for name, code in (("C_id", ids), ("C_pe", poses))}
+    found = {}
+    for name, code in (("C_id", ids), ("C_pe", poses)):
+        alike = _cosine(torch.cat(code))[pair]
+        found[name] = auroc(alike[same], alike[~same])
+    return found
 
 
 def _cosine(code: Tensor) -> Array:
     code = code - code.mean(0)
     code = code / code.norm(dim=1, keepdim=True).clamp(min=1e-6)
     return np.asarray((code @ code.T).double().numpy())
-
-
-def _auc(values: Array, positive: NDArray[np.bool_]) -> float:
-    if positive.all() or not positive.any():
-        return float("nan")
-    order = np.argsort(values, kind="stable")
-    ranks = np.empty(len(values))
-    ranks[order] = np.arange(1, len(values) + 1)
-    n = positive.sum()
-    return float((ranks[positive].sum() - n * (n + 1) / 2) / (n * (~positive).sum()))
 
 
 def _nme(points: Tensor, truth: Tensor, network: RedNetwork) -> Tensor:

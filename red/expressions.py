@@ -34,7 +34,7 @@ class Expression:
     def random(cls, points: Points, frames: int, rng: Generator) -> Expression:
         """None to three bumps of up to 6 % of the face, each with its own rhythm; some begin in mid-sequence."""
         size = float(np.ptp(points, axis=0).max())
-        count = int(rng.integers(1, 4)) if rng.random() < 0.6 else 0
+        count = int(rng.integers(1, 4)) if rng.random() < 0.75 else 0
         centres = points[rng.choice(_PLACES, count)] if count else np.zeros((0, 2))
         widths = rng.uniform(0.10, 0.22, count) * size
         angle = np.pi / 2 + rng.normal(0, 0.5, count)  # mostly up and down

@@ -55,23 +55,31 @@ class RedNetwork(nn.Module):
             biases_for_batch_norm(self)
 
     def one_pass(self, stem: Tensor, prior: Tensor, square_px: Tensor, memory: Tensor) -> PassResult:
-        """One pass from stem maps, prior points [N, L, 2], label sizes [N, 1] and memory [N, S]."""
+        """One pass from stem maps, prior points [N, L, 2], label sizes [N, 1] and memory [N, S].
+
+        The prior is moved on by the motion in the memory.
+        """
+        lstm, motion = self._parts(memory)
+        prior = prior + motion
         encoded = self.f_enc(stem, self.f_srnn(prior, square_px))
-        code_pe, new_memory = self.f_trnn(encoded.code_pe, memory)
+        code_pe, lstm = self.f_trnn(encoded.code_pe, lstm)
         maps = self.f_denc(encoded.code_id, code_pe, encoded.places)
-        points, centres, confidence, measured = self.f_reg(maps, encoded, prior, new_memory[:, : self.preset.lstm])
+        found = self.f_reg(maps, encoded, prior, motion, lstm[:, : self.preset.lstm])
+        memory = torch.cat([lstm, found.motion.flatten(1)], dim=1)
         maps = maps[:, : len(self.mean) + 1]
-        return PassResult(points, centres, confidence, maps, new_memory, encoded.code_id, measured)
+        return PassResult(found.points, found.centres, found.confidence, maps, memory, encoded.code_id, found.measured)
 
     def acquire(self, image: Tensor, prior: Tensor, memory: Tensor) -> list[PassResult]:
         """All passes of a first frame: image [N, 3, 128, 128] in 0..1; each pass starts from the last one's points.
 
-        Time advances once a frame, so every pass starts from the same memory.
+        Time advances once a frame, so every pass starts from the same memory. From a prior that is no last
+        frame's points no motion follows: it is nought before and after.
         """
-        stem = self.stem(image)
+        stem, memory = self.stem(image), self.halted(memory)
         results: list[PassResult] = []
         for size in self.preset.square_px:
-            results.append(self.one_pass(stem, prior, self.sizes(prior, size), memory))
+            result = self.one_pass(stem, prior, self.sizes(prior, size), memory)
+            results.append(result._replace(memory=self.halted(result.memory)))
             prior = results[-1].points.detach() if self.training else results[-1].points
         return results
 
@@ -87,6 +95,16 @@ class RedNetwork(nn.Module):
     def fresh_memory(self, batch: int) -> Tensor:
         """Memory of new sequences: zeros [N, S]."""
         return torch.zeros(batch, self.preset.memory)
+
+    def halted(self, memory: Tensor) -> Tensor:
+        """The memory [N, S] without its motion."""
+        lstm, motion = self._parts(memory)
+        return torch.cat([lstm, torch.zeros_like(motion.flatten(1))], dim=1)
+
+    def _parts(self, memory: Tensor) -> tuple[Tensor, Tensor]:
+        """The LSTM's part of a memory, and the motion [N, L, 2] in pixels of the crop."""
+        size = 2 * self.preset.lstm
+        return memory[:, :size], memory[:, size:].reshape(memory.shape[0], -1, 2)
 
     def mean_prior(self, batch: int) -> Tensor:
         """The mean shape as prior [N, L, 2]."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 from landmarks.contract import MAX_MEMORY
+from landmarks.schemes import SCHEMES
 from red.paper.preset import PAPER, PaperPreset
 
 
@@ -40,8 +41,8 @@ class Preset:
 
     @property
     def memory(self) -> int:
-        """S: LSTM h and c in one vector."""
-        return 2 * self.lstm
+        """S: LSTM h and c, and the motion of every point, in one vector."""
+        return 2 * self.lstm + 2 * SCHEMES[self.scheme].num_points
 
     def as_dict(self) -> dict[str, object]:
         """Plain values, for checkpoints and metadata."""

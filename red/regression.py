@@ -17,19 +17,20 @@ from red.spatial import MapCentres
 
 
 class Regressed(NamedTuple):
-    """Points, map centres and points before the fusion [N, L, 2] in crop pixels; confidence logits [N, L]."""
+    """Points, map centres, points before the fusion and motion [N, L, 2] in crop pixels; confidence logits [N, L]."""
 
     points: Tensor
     centres: Tensor
     confidence: Tensor
     measured: Tensor
+    motion: Tensor
 
 
 class Regression(nn.Module):
     """f_REG (paper 3.2): from the maps, with an early and a late encoder stage joined at their sizes.
 
     Ours: the maps' sub-pixel centres reach the output through a linear layer as well, so that at first the
-    output is the centres; and what was measured is weighed against the prior (red.fusion).
+    output is the centres; and what was measured is weighed against what was expected (red.fusion).
     """
 
     mean: Tensor
@@ -53,8 +54,8 @@ class Regression(nn.Module):
         nn.init.zeros_(self.offsets.bias)
         nn.init.eye_(self.from_centres.weight)
 
-    def forward(self, maps: Tensor, encoded: Encoded, prior: Tensor, time: Tensor) -> Regressed:
-        """Map logits [N, map_channels(L), 32, 32], encoder maps, prior [N, L, 2] and the LSTM's h to points."""
+    def forward(self, maps: Tensor, encoded: Encoded, prior: Tensor, motion: Tensor, time: Tensor) -> Regressed:
+        """Map logits [N, map_channels(L), 32, 32], encoder maps, prior and its motion [N, L, 2], the LSTM's h."""
         n, num_points = prior.shape[:2]
         centres, spread = self.centres(maps[:, 1 : num_points + 1])
         x = self.at8(self.at16(torch.cat([maps, encoded.early], dim=1)))
@@ -64,5 +65,5 @@ class Regression(nn.Module):
         hidden = self.hidden(torch.cat([x.flatten(1), from_mean, prior_from_mean, spread], dim=1))
         offsets = self.from_centres(from_mean) + self.offsets(hidden)
         measured = (self.mean + CROP_SIZE * offsets).reshape(n, num_points, 2)
-        points = self.fusion(measured, prior, spread, torch.cat([hidden, time], dim=1))
-        return Regressed(points, centres, self.confidence(torch.cat([hidden, spread], dim=1)), measured)
+        points, motion = self.fusion(measured, prior, motion, spread, torch.cat([hidden, time], dim=1))
+        return Regressed(points, centres, self.confidence(torch.cat([hidden, spread], dim=1)), measured, motion)

@@ -34,20 +34,24 @@ class Look:
 
     @classmethod
     def random(cls, frames: int, rng: Generator) -> Look:
-        """Light that drifts in half of the sequences, focus that comes and goes in a quarter, some noise."""
-        drift = np.cumsum(rng.normal(0, 0.05, frames)) if rng.random() < 0.5 else np.zeros(frames)
+        """A good camera, by which points tremble as on real clips, or, in a sixth of the sequences, a bad one.
+
+        With bad ones alone a network takes the small motions of good ones for noise.
+        """
+        bad = rng.random() < 1 / 6
+        drift = np.cumsum(rng.normal(0, 0.05 if bad else 0.01, frames)) if rng.random() < 0.5 else np.zeros(frames)
         waves = 1.0 + np.sin(np.arange(frames) * rng.uniform(0.3, 1.2) + rng.uniform(0, 2 * np.pi))
-        blur = waves * rng.uniform(0.2, 0.9) if rng.random() < 0.25 else np.zeros(frames)
-        quality = int(rng.uniform(30, 90)) if rng.random() < 0.6 else None
-        return cls(np.exp(drift), blur, float(rng.uniform(0, 6)), quality)
+        blur = waves * rng.uniform(0.2, 0.9) if bad else np.full(frames, rng.uniform(0.0, 0.8))
+        quality = int(rng.uniform(30, 90) if bad else rng.uniform(70, 98)) if rng.random() < 0.5 else None
+        return cls(np.exp(drift), blur, float(rng.uniform(0, 6) if bad else rng.uniform(0, 1.5)), quality)
 
     def of(self, t: int, crop: NDArray[np.uint8], rng: Generator) -> NDArray[np.uint8]:
         """The crop as frame t has it; noise is fresh each time."""
         if self.blur[t] > 0.2:
             crop = np.asarray(cv2.GaussianBlur(crop, (0, 0), float(self.blur[t])), np.uint8)
-        if self.noise > 1.0 or self.gain[t] != 1.0:
+        if self.noise > 0.3 or self.gain[t] != 1.0:
             noisy = crop * self.gain[t] + rng.normal(0, max(self.noise, 1e-3), crop.shape)
-            crop = np.clip(noisy, 0, 255).astype(np.uint8)
+            crop = np.clip(np.rint(noisy), 0, 255).astype(np.uint8)
         return crop if self.quality is None else as_jpeg(crop, self.quality)
 
 
@@ -90,7 +94,7 @@ class MovingFace:
         cx, cy = back.apply(np.array([region.cx, region.cy]))
         still = FaceRegion(float(cx), float(cy), region.side * back.scale, region.angle + back.angle)
         crop = self.expression.warp(t, cut_face(self.image, still), still.to_frame(CROP_SIZE))
-        if self.rng.random() < 0.05:
+        if self.rng.random() < 0.02:
             crop = occluded(crop, self.rng)
         return self.look.of(t, crop, self.rng)
 
@@ -98,14 +102,15 @@ class MovingFace:
 def smooth_motion(points: NDArray[np.float64], frames: int, rng: Generator) -> list[Similarity]:
     """Similarities about the face's middle: velocities that drift, the first one the identity.
 
-    Four in ten hardly move, the others by up to about 5 % of the face a frame.
+    A quarter hardly moves; the others do by 0.2 to 5 % of the face a frame, slow motion as often as fast.
     """
     size = float(np.ptp(points, axis=0).max())
-    still = rng.random() < 0.4
-    speed = (rng.uniform(0.0, 0.004) if still else rng.uniform(0.0, 0.05)) * size
+    still = rng.random() < 0.25
+    share = float(rng.uniform(0.0, 0.002) if still else np.exp(rng.uniform(np.log(0.002), np.log(0.05))))
+    speed = share * size
     direction = rng.uniform(0, 2 * np.pi)
     velocity = speed * np.array([np.cos(direction), np.sin(direction)])
-    calm = 0.1 if still else 1.0
+    calm = min(1.0, 0.1 + share / 0.03)
     turn_speed, zoom_speed = calm * np.deg2rad(rng.normal(0, 1.5)), calm * rng.normal(0, 0.01)
     middle = points.mean(0)
     shift, turn, zoom = np.zeros(2), 0.0, 0.0

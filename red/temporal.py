@@ -29,7 +29,7 @@ class TemporalRecurrence(nn.Module):
             self.gates.bias[preset.lstm : 2 * preset.lstm] += 1.0  # forget gate open at first
 
     def forward(self, code_pe: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
-        """C_pe [N, code/2, 4, 4] and memory [N, S] to the corrected C_pe and the new memory."""
+        """C_pe [N, code/2, 4, 4] and memory (h, c) [N, 2 * lstm] to the corrected C_pe and the new memory."""
         h, c = memory[:, : self.hidden], memory[:, self.hidden :]
         x = torch.tanh(self.squeeze(code_pe.flatten(1)))
         i, f, g, o = torch.split(self.gates(torch.cat([x, h], dim=1)), self.hidden, dim=1)

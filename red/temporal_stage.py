@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -11,17 +12,25 @@ from torch import Tensor
 
 from landmarks.contract import CROP_SIZE
 from landmarks.protocol import protocol_region
+from landmarks.schemes import PointScheme
 from red.batches import StillRecipe, make_batch, pick
 from red.losses import EYE_PX, confidence_loss, coordinate_loss, eye_px
 from red.network import RedNetwork
 from red.sequences import MovingFace, next_region
-from red.stills import IDENTITY, still_loss
+from red.stills import IDENTITY, next_prior, still_loss
 from red.validate import to_image
 
-FRAMES, SEQUENCES = 8, 12
-STEADY, BEND, DRIFT = 1.0, 0.6, 3.0
+FRAMES, SEQUENCES = 12, 8
+STEADY, BEND, DRIFT = 0.5, 0.35, 4.0
 """Weights of the error's change within a sequence, of its second difference, which is seen as trembling, and of
-the change of its mean over the points, which is lag: trembling of single points cancels in that mean."""
+the change of its mean over each part of a face, which is lag: trembling of single points cancels in that mean."""
+SETTLED = 2
+"""Frames from which on a sequence's steadiness counts: the first has no prior, the second no motion."""
+PARTS: tuple[Sequence[int], ...] = (
+    *(range(6), range(6, 11), range(11, 17), range(17, 22), range(22, 27), range(27, 36), range(36, 42), range(42, 48)),
+    *((*range(48, 55), *range(60, 65)), (*range(55, 60), *range(65, 68))),
+)
+"""Points (0-based iBUG) that move together: cheeks and chin, brows, nose, eyes, upper and lower lip."""
 SOFT_PX = 0.1
 LOST_PX = 16.0
 """Mean error from which a face is lost: a third of the eye distance."""
@@ -46,7 +55,6 @@ def sequence_loss(
         truth = torch.from_numpy(truth68[:, ids]).float()
         image = to_image(torch.from_numpy(crops))
         result = network.acquire(image, prior, memory)[-1] if t == 0 else network.track(image, prior, memory)
-        memory = result.memory
         eyes = eye_px(truth, network.scheme)
         loss = coordinate_loss(result.points, truth, weight, eyes)
         sure = confidence_loss(result.confidence, result.points, truth, eyes, torch.ones(SEQUENCES), weight)
@@ -62,31 +70,39 @@ def sequence_loss(
             protocol_region(m.truth(t), True, rng) if gone else next_region(p)
             for gone, p, m in zip(lost.tolist(), full, moving, strict=True)
         ]
-        inside = [r.to_crop(CROP_SIZE).apply(p) for r, p in zip(regions, frame, strict=True)]
-        prior = torch.where(lost[:, None, None], network.mean, torch.from_numpy(np.stack(inside)).float())
+        # The next frame's loss reaches this frame's points through the prior, or smoothing would not be learned.
+        carry = [r.to_crop(CROP_SIZE).after(w.inverse()).matrix for r, w in zip(regions, ways, strict=True)]
+        prior = next_prior(result.points, torch.from_numpy(np.stack(carry)).float(), lost.float(), network.mean)
+        memory = torch.where(lost[:, None], network.halted(result.memory), result.memory)
     video, sure = torch.stack(losses).mean(0)
-    steady, bend, drift = steadiness(torch.stack(errors), torch.stack(sizes), held)
+    steady, bend, drift = steadiness(torch.stack(errors), torch.stack(sizes), held, _parts(network.scheme))
     stills, parts = still_loss(network, make_batch(replace(recipe, batch=recipe.batch // 2), rng), identity)
     total = video + sure + STEADY * steady + BEND * bend + DRIFT * drift + stills
     new = {"video": video, "steady": steady, "bend": bend, "drift": drift, "video_confidence": sure}
     return total, {k: float(v.detach()) for k, v in new.items()} | parts
 
 
-def steadiness(errors: Tensor, eyes: Tensor, weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """How much errors [T, N, L, 2] change over time: about their mean, in second differences, and as a whole.
+def steadiness(errors: Tensor, eyes: Tensor, weight: Tensor, parts: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """How much errors [T, N, L, 2] change over time: about their mean, in second differences, and by parts.
 
-    Three scalars; the last is the change about the mean of what all points have in common.
+    Three scalars; the last is the change about the mean of what the points of a part have in common.
 
-    Pixels of a face with usual eyes ([T, N] are theirs); ``weight`` [N] is 0 for sequences that do not count. What
-    stays is a matter of accuracy; a lag is not, since it comes and goes with the motion. Crops of one face differ
-    little in scale and turn, so that errors are compared as they are.
+    Pixels of a face with usual eyes ([T, N] are theirs); ``weight`` [N] is 0 for sequences that do not count,
+    ``parts`` [P, L] takes means over parts. What stays is a matter of accuracy; a lag is not, since it comes and
+    goes with the motion. Crops of one face differ little in scale and turn, so that errors are compared as they are.
     """
     errors = errors * (EYE_PX / eyes).clamp(0.7, 1.6)[:, :, None, None]
-    tracked = errors[1:]  # The first frame's error has had no prior.
+    tracked = errors[SETTLED:]
     about = tracked - tracked.mean(0)
     bend = tracked[2:] - 2.0 * tracked[1:-1] + tracked[:-2]
-    whole = about.mean(2, keepdim=True)
-    return _soft_length(about, weight), _soft_length(bend, weight), _soft_length(whole, weight)
+    return _soft_length(about, weight), _soft_length(bend, weight), _soft_length(parts @ about, weight)
+
+
+def _parts(scheme: PointScheme) -> Tensor:
+    """Means over the parts that the scheme has points of: [P, L], rows add up to 1."""
+    rows = torch.tensor([[float(k in part) for k in scheme.of_ibug68] for part in PARTS])
+    rows = rows[rows.sum(1) > 0]
+    return rows / rows.sum(1, keepdim=True)
 
 
 def _soft_length(vectors: Tensor, weight: Tensor) -> Tensor:

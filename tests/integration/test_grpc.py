@@ -163,7 +163,7 @@ async def test_streams_side_by_side_do_not_touch_each_other(server: RunningServe
         alone = [await run(stub, clip) for clip in clips]
         together = await asyncio.gather(*(run(stub, clip) for clip in clips))
     for one, other in zip(alone, together, strict=True):
-        assert np.abs(one - other).max() < 0.1
+        assert np.abs(one - other).max() < 0.01
     assert np.abs(alone[0] - alone[1]).max() > 1  # The clips do differ.
 
 

@@ -24,6 +24,8 @@ def lively_network(scheme: str) -> RedNetwork:
     nn.init.normal_(network.f_denc.maps.weight, std=0.06)
     nn.init.normal_(network.f_reg.offsets.weight, std=0.003)
     nn.init.normal_(network.f_reg.fusion.shares.weight, std=0.02)
+    nn.init.normal_(network.f_reg.fusion.gains.weight, std=0.02)
+    nn.init.normal_(network.f_reg.fusion.own.answer.weight, std=0.02)
     nn.init.normal_(network.f_trnn.expand.weight, std=0.4)
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):

@@ -60,11 +60,13 @@ def test_ways_that_differ_in_a_part_that_is_silent_agree(network: RedNetwork) ->
     with torch.no_grad():
         silent.f_trnn.expand.weight.zero_()
         silent.f_trnn.expand.bias.zero_()
-        silent.f_reg.fusion.shares.weight.zero_()
-        silent.f_reg.fusion.shares.bias.fill_(-40.0)
+        for logits in (silent.f_reg.fusion.shares, silent.f_reg.fusion.gains, silent.f_reg.fusion.own.answer):
+            logits.weight.zero_()
+            logits.bias.fill_(-40.0)
     rows = video_figures(silent, [astronaut_face()], 6)
     served = rows["prior and f_tRNN (as served)"]
     assert rows["prior, without f_tRNN"] == pytest.approx(served)
+    assert rows["prior and f_tRNN, without motion"] == pytest.approx(served)
     assert rows["prior and f_tRNN, prior drawn but not weighed"] == pytest.approx(served, rel=1e-4)
     lively = video_figures(network, [astronaut_face()], 6)
     assert lively["prior, without f_tRNN"] != pytest.approx(lively["prior and f_tRNN (as served)"], rel=1e-4)

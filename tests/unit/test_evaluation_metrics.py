@@ -7,13 +7,16 @@ import pytest
 
 from evaluation.metrics import (
     area_under_curve,
-    auroc,
     calibration_error,
     lag_frames,
     point_errors,
     region_points,
     second_differences,
+    smoothed,
+    without_head_motion,
 )
+from landmarks.geometry import Similarity
+from landmarks.protocol import auroc
 from landmarks.schemes import IBUG7, IBUG68
 
 
@@ -59,6 +62,38 @@ def test_a_lag_is_found_whatever_the_constant_difference(lag: float) -> None:
     assert lag_frames(path(times - lag) + 3.0, path(times)) == pytest.approx(lag, abs=0.051)
     still = np.repeat(IBUG68.mean_shape[None], 9, axis=0)
     assert lag_frames(still, still) == 0.0
+
+
+@pytest.mark.parametrize("lag", [0.0, 0.3, 1.0])
+def test_a_lag_is_found_against_a_reference_that_trembles(lag: float) -> None:
+    rng = np.random.default_rng(0)
+    times = np.arange(75.0)
+
+    def path(t: np.ndarray, noise: float) -> np.ndarray:
+        way = np.stack([3 * np.cos(t / 7), 2 * np.sin(t / 5)], axis=-1)
+        return IBUG68.mean_shape[None] + way[:, None] + rng.normal(0, noise, (75, 68, 2))
+
+    track, reference = path(times - lag, 0.2), path(times, 0.5)
+    assert lag_frames(smoothed(track, 1.5), smoothed(reference, 1.5)) == pytest.approx(lag, abs=0.11)
+    assert lag or lag_frames(track, reference) > 0.2  # what smoothing is for
+
+
+def test_smoothing_keeps_lines_and_shortens_by_its_edges() -> None:
+    line = np.arange(40.0)[:, None, None] * np.ones((1, 68, 2))
+    np.testing.assert_allclose(smoothed(line, 1.5), line[5:-5], atol=1e-9)
+
+
+def test_expression_is_what_a_moving_head_leaves() -> None:
+    mean, rng = IBUG68.mean_shape, np.random.default_rng(0)
+    ways = [Similarity(rng.uniform(0.9, 1.1), rng.normal(0, 0.2), *rng.normal(0, 9, 2)) for _ in range(12)]
+    rigid = np.stack([way.apply(mean) for way in ways])
+    still = without_head_motion(rigid)
+    assert np.abs(still - still.mean(0)).max() < 0.6  # px: the mean of turned faces is a little smaller than they
+    open_mouth = mean.copy()
+    open_mouth[55:60] += (0.0, 8.0)
+    speaking = np.stack([way.apply(open_mouth if t % 2 else mean) for t, way in enumerate(ways)])
+    left = without_head_motion(speaking)
+    assert np.abs(left[1::2, 55:60, 1].mean() - left[::2, 55:60, 1].mean()) == pytest.approx(8.0, abs=1.0)
 
 
 def test_calibration_error_is_the_mean_gap_between_said_and_right() -> None:

@@ -13,7 +13,7 @@ from landmarks.geometry import Similarity, fit_similarity
 from landmarks.schemes import IBUG68
 from landmarks.tracking import region_from_landmarks
 from red.augment import mirrored
-from red.fusion import PriorFusion, carried_along
+from red.fusion import MAX_MOTION_PX, Fused, PriorFusion, carried_along
 from red.label_offset import fit, label_offsets
 from red.labels import PEOPLE_SHIFT_OF_EYES, PEOPLE_SHIFT_PX, by_machine, by_people
 from tests.unit.faces import astronaut_face
@@ -45,23 +45,48 @@ def test_a_prior_in_one_spot_gives_finite_points() -> None:
     assert torch.isfinite(carried_along(torch.full((1, 68, 2), 60.0), shapes(0)[:1])).all()
 
 
+def fused(part: PriorFusion, measured: torch.Tensor, ahead: torch.Tensor, motion: float = 0.0) -> Fused:
+    answer: Fused = part(measured, ahead, torch.full((3, 68, 2), motion), torch.zeros(3, 68), torch.zeros(3, 4))
+    return answer
+
+
 @torch.no_grad()
 def test_rigid_motion_is_followed_at_once_however_large_the_points_shares() -> None:
     way = Similarity(1.05, 0.1, 6.0, -4.0)
     prior = shapes(0)
     measured = torch.from_numpy(way.apply(prior.numpy())).float()
-    found = fusion(0.0, 1.0)(measured, prior, torch.zeros(3, 68), torch.zeros(3, 4))
+    found = fused(fusion(0.0, 1.0), measured, prior).points
     torch.testing.assert_close(found, measured, atol=2e-3, rtol=0)
 
 
 @torch.no_grad()
 def test_shares_of_nothing_give_what_was_measured_and_of_all_the_prior() -> None:
     prior, measured = shapes(0), shapes(1)
-    rest = torch.zeros(3, 68), torch.zeros(3, 4)
-    torch.testing.assert_close(fusion(0.0, 0.0)(measured, prior, *rest), measured, atol=1e-3, rtol=0)
-    torch.testing.assert_close(fusion(1.0, 1.0)(measured, prior, *rest), prior, atol=1e-3, rtol=0)
-    half = fusion(0.0, 0.5)(measured, prior, *rest)
+    torch.testing.assert_close(fused(fusion(0.0, 0.0), measured, prior).points, measured, atol=1e-3, rtol=0)
+    torch.testing.assert_close(fused(fusion(1.0, 1.0), measured, prior).points, prior, atol=1e-3, rtol=0)
+    half = fused(fusion(0.0, 0.5), measured, prior).points
     torch.testing.assert_close(half, (measured + carried_along(prior, measured)) / 2, atol=1e-3, rtol=0)
+
+
+@torch.no_grad()
+def test_a_steady_motion_is_learned_and_then_followed_without_lag() -> None:
+    part = fusion(0.5, 0.5)
+    step = torch.tensor([1.0, -0.5])
+    points, motion = MEAN.expand(3, -1, -1), torch.zeros(3, 68, 2)
+    for t in range(1, 60):
+        points, motion = part(
+            (MEAN + t * step).expand(3, -1, -1), points + motion, motion, torch.zeros(3, 68), torch.zeros(3, 4)
+        )
+    behind = (MEAN + 59 * step - points).norm(dim=-1).max()
+    without = step.norm()  # where half of the way is left at each frame
+    assert behind < 0.3 * without
+    assert (motion - step).norm(dim=-1).max() < 0.3
+
+
+@torch.no_grad()
+def test_wild_measurements_make_no_wild_motion() -> None:
+    motion = fused(fusion(0.1, 0.1), shapes(0) + 1e4, shapes(1)).motion
+    assert motion.abs().max() <= MAX_MOTION_PX
 
 
 def test_the_offset_of_labels_is_found_whatever_the_networks_own_errors() -> None:

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from landmarks.geometry import FaceBox, FaceRegion, Similarity, fit_similarity
+from landmarks.geometry import GRID_STEPS, FaceBox, FaceRegion, Similarity, fit_similarity
 
 SOME = [
     Similarity(1.0, 0.0, 0.0, 0.0),
@@ -128,3 +128,25 @@ def test_a_region_turned_by_a_quarter_puts_crop_right_at_frame_bottom() -> None:
 def test_to_crop_undoes_to_frame() -> None:
     region = FaceRegion(301.25, -17.0, 93.0, -0.7)
     np.testing.assert_allclose(region.to_crop(128).apply(region.to_frame(128).apply(POINTS)), POINTS, atol=1e-9)
+
+
+def test_a_region_on_the_grid_is_at_most_half_a_step_away_and_stays() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(100):
+        region = FaceRegion(*rng.uniform(-500, 1500, 2), rng.uniform(13, 900), rng.uniform(-3, 3))
+        near = region.on_grid(128)
+        half_step = near.side / (128 * GRID_STEPS) / 2 * (1 + 1e-9)
+        assert abs(near.cx - region.cx) <= half_step
+        assert abs(near.cy - region.cy) <= half_step
+        assert abs(near.side - region.side) / 2 <= half_step * 1.01
+        assert abs(near.angle - region.angle) * near.side / 2 <= half_step
+        again = near.on_grid(128)
+        np.testing.assert_allclose(
+            [again.cx, again.cy, again.side, again.angle], [near.cx, near.cy, near.side, near.angle], rtol=1e-12
+        )
+
+
+@pytest.mark.parametrize("values", [(math.nan, 1, 50, 0), (1, math.inf, 50, 0), (1, 1, math.nan, 0), (1, 1, 0, 0)])
+def test_a_region_that_is_none_stays_as_it_is(values: tuple[float, float, float, float]) -> None:
+    region = FaceRegion(*values)
+    assert region.on_grid(128) is region

@@ -215,21 +215,22 @@ def test_a_longer_run_goes_on_from_what_a_record_keeps(
 
 
 def test_steadiness_counts_change_and_not_what_stays() -> None:
-    eyes, both = torch.full((6, 2), EYE_PX), torch.ones(2)
-    off = torch.tensor([3.0, -4.0]).expand(6, 2, 5, 2)
-    assert [float(v) for v in steadiness(off, eyes, both)] == pytest.approx([SOFT_PX] * 3, abs=1e-6)
-    drift = torch.arange(6.0)[:, None, None, None] * torch.tensor([1.0, 0.0])
-    about, bend, whole = steadiness(off + drift, eyes, both)
-    assert float(whole) == pytest.approx(float(about))
+    eyes, both, parts = torch.full((7, 2), EYE_PX), torch.ones(2), torch.tensor([[0.5, 0.5, 0, 0, 0], [0, 0, 1, 1, 1]])
+    parts = parts / parts.sum(1, keepdim=True)
+    off = torch.tensor([3.0, -4.0]).expand(7, 2, 5, 2)
+    assert [float(v) for v in steadiness(off, eyes, both, parts)] == pytest.approx([SOFT_PX] * 3, abs=1e-6)
+    drift = torch.arange(7.0)[:, None, None, None] * torch.tensor([1.0, 0.0])
+    about, bend, common = steadiness(off + drift, eyes, both, parts)
+    assert float(common) == pytest.approx(float(about))
     assert float(about) == pytest.approx(1.2, abs=0.03)  # of 5 tracked frames: 2, 1, 0, 1, 2 px about their mean
     assert float(bend) == pytest.approx(SOFT_PX, abs=1e-6)
-    shaking = off + (torch.arange(6) % 2)[:, None, None, None] * torch.tensor([0.0, 1.0])
-    assert float(steadiness(shaking, eyes, both)[1]) == pytest.approx(2.0, abs=0.01)
-    apart = off + (torch.arange(6) % 2)[:, None, None, None] * torch.tensor([1.0, -1.0, 1.0, -1.0, 0.0])[:, None]
-    assert float(steadiness(apart, eyes, both)[2]) == pytest.approx(SOFT_PX, abs=1e-6)  # no common motion
+    shaking = off + (torch.arange(7) % 2)[:, None, None, None] * torch.tensor([0.0, 1.0])
+    assert float(steadiness(shaking, eyes, both, parts)[1]) == pytest.approx(2.0, abs=0.01)
+    apart = off + (torch.arange(7) % 2)[:, None, None, None] * torch.tensor([1.0, -1.0, 1.0, -1.0, 0.0])[:, None]
+    assert float(steadiness(apart, eyes, both, parts)[2]) == pytest.approx(SOFT_PX, abs=1e-6)  # no part moves
     wild = shaking.clone()
     wild[:, 1] *= 40.0
-    assert float(steadiness(wild, eyes, torch.tensor([1.0, 0.0]))[1]) == pytest.approx(2.0, abs=0.01)
+    assert float(steadiness(wild, eyes, torch.tensor([1.0, 0.0]), parts)[1]) == pytest.approx(2.0, abs=0.01)
 
 
 def test_strict_refuses_bad_data_and_no_data_is_refused_always(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
