@@ -42,11 +42,12 @@ class TrackFigures:
 async def judge_tracks(
     engine: Engine, detector: Detector, options: TrackingOptions, faces: Sequence[LabelledFace]
 ) -> TrackFigures:
-    """One clip of loss and return a face, one cut a pair of neighbours in the list."""
+    """One clip of loss and return a face, one cut to the face half the list away: neighbours may be one person."""
     rng = np.random.default_rng(0)
     lost, back, cut, skipped, others = [], [], [], 0, 0
     with ThreadPoolExecutor(1) as workers:
-        for face, other in zip(faces, [*faces[1:], faces[0]], strict=True):
+        half = (len(faces) + 1) // 2
+        for face, other in zip(faces, [*faces[half:], *faces[:half]], strict=True):
             empty = without_face(face, rng)
             if detector.detect(empty):
                 others += 1

@@ -51,7 +51,7 @@ def draw(faces: Iterable[LabelledFace], *, upright: bool, draws: int = 5, seed: 
 
 
 def auroc(positive: NDArray[np.float64], negative: NDArray[np.float64]) -> float:
-    """Probability that a positive scores above a negative (ties count half), by ranks; nan where one kind is missing."""
+    """Probability that a positive scores above a negative (ties count half), by ranks; nan where a kind is missing."""
     values = np.concatenate([positive, negative])
     _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
     ranks = (np.cumsum(counts) - (counts - 1) / 2.0)[place]
