@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 DEV := .venv-dev
+TRITON := .venv-triton
 DATA ?= data
 RUN ?= runs/edge
 PIP := -m pip install --quiet --disable-pip-version-check
@@ -9,10 +10,10 @@ export RED_HTTP_PORT ?= 8080
 export RED_GRPC_PORT ?= 8081
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test lint train eval export bench proto clean
+.PHONY: help demo serve test test-triton lint train eval export repository bench bench-triton proto compose-tool clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.done ## serve, send a real clip to POST /align, write out/demo.json and out/demo.mp4
 	$(VENV)/bin/python examples/demo.py
@@ -20,8 +21,11 @@ demo: $(VENV)/.done ## serve, send a real clip to POST /align, write out/demo.js
 serve: $(VENV)/.done ## serve REST and gRPC on 127.0.0.1 (RED_HTTP_PORT, RED_GRPC_PORT)
 	$(VENV)/bin/red-align serve
 
-test: $(DEV)/.done ## all tests: unit, integration, end to end
+test: $(DEV)/.done $(TRITON)/.done ## all tests: unit, integration, end to end, real Triton
 	$(DEV)/bin/python -m pytest
+
+test-triton: $(DEV)/.done $(TRITON)/.done ## the tests against a real Triton server, on this machine's CPU
+	$(DEV)/bin/python -m pytest tests/real_triton tests/unit/test_triton_config.py
 
 lint: $(DEV)/.done ## style, types, and which room may import which
 	$(DEV)/bin/ruff check .
@@ -36,16 +40,24 @@ eval: $(DEV)/.done ## judge MODEL (a red.onnx) on DATA: pictures with .pts, 300-
 	$(DEV)/bin/python -m evaluation $(DATA) $(if $(MODEL),--model $(MODEL))
 
 export: $(DEV)/.done ## export RUN's checkpoint to service/models/edge, with a parity check
-	$(DEV)/bin/red-export $(RUN)/checkpoint.pt service/models/edge
+	$(DEV)/bin/red-export graphs $(RUN)/checkpoint.pt service/models/edge
+
+repository: $(DEV)/.done ## a Triton model repository of the shipped model in out/models (FLAGS="--cpu", ...)
+	$(DEV)/bin/red-export repository service/models/edge out/models $(FLAGS)
 
 bench: $(DEV)/.done ## speed of step, session and service on this machine
 	$(DEV)/bin/python benchmarks/speed.py
 
+bench-triton: $(DEV)/.done $(TRITON)/.done ## a step embedded and on a Triton server, its batches, shared memory
+	$(DEV)/bin/python -m benchmarks.engines
+
 proto: $(DEV)/.done ## regenerate the stubs in landmarks/v1
 	PATH="$(CURDIR)/$(DEV)/bin:$$PATH" proto/generate.sh .
 
+compose-tool: .compose/docker-compose ## Compose v2 without Docker, for the tests (Debian; nothing is installed)
+
 clean: ## remove the environments and what the demo wrote
-	rm -rf $(VENV) $(DEV) out
+	rm -rf $(VENV) $(DEV) $(TRITON) out
 
 # The environment of the service has no torch; the one of the developers has everything.
 $(VENV)/.done: pyproject.toml
@@ -61,3 +73,18 @@ $(DEV)/.done: pyproject.toml
 	$(DEV)/bin/python $(PIP) torch==2.13.0
 	$(DEV)/bin/python $(PIP) --editable '.[test,lint]'
 	touch $@
+
+$(TRITON)/.done: tests/real_triton/requirements.txt
+	$(PYTHON) -m venv $(TRITON)
+	$(TRITON)/bin/python $(PIP) --requirement $<
+	touch $@
+
+# Debian's Compose v2 as a program of its own, of the first release that has it.
+.compose/docker-compose:
+	mkdir -p .compose/sources .compose/lists/partial
+	printf 'Types: deb\nURIs: http://deb.debian.org/debian\nSuites: trixie\nComponents: main\nSigned-By: %s\n' \
+	  /usr/share/keyrings/debian-archive-keyring.gpg > .compose/sources/trixie.sources
+	cd .compose && apt-get $(APT_HERE) update -qq && apt-get $(APT_HERE) download -qq docker-compose/trixie
+	dpkg-deb --fsys-tarfile .compose/docker-compose_*.deb | tar -x -C .compose ./usr/libexec/docker/cli-plugins/docker-compose
+	mv .compose/usr/libexec/docker/cli-plugins/docker-compose $@
+APT_HERE = -o Dir::Etc::sourcelist=- -o Dir::Etc::sourceparts=$(CURDIR)/.compose/sources -o Dir::State::lists=$(CURDIR)/.compose/lists

@@ -32,6 +32,10 @@ class RecordingEngine:
         """The inner engine's."""
         return self._inner.info
 
+    async def start(self) -> None:
+        """See Engine.start."""
+        await self._inner.start()
+
     async def acquire(self, crop: NDArray[np.uint8], prior: Array, resume: Array | None = None) -> StepResult:
         """Passed on."""
         return await self._inner.acquire(crop, prior, resume)

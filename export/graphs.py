@@ -42,7 +42,8 @@ class AcquireGraph(nn.Module):
 
 def as_image(crop: Tensor) -> Tensor:
     """uint8 [N, 128, 128, 3] to float32 [N, 3, 128, 128] in 0..1."""
-    return crop.permute(0, 3, 1, 2).float() / 255.0
+    # Floats first: TensorRT takes bytes at its inputs, but knows no operator on them other than the cast.
+    return crop.float().permute(0, 3, 1, 2) / 255.0
 
 
 def as_points(flat: Tensor) -> Tensor:

@@ -27,11 +27,15 @@ class ModelInfo:
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
-    """One face of one frame: points float32 [L, 2] in crop pixels, confidence [L], memory [S]."""
+    """One face of one frame: points float32 [L, 2] in crop pixels, confidence [L], memory [S].
+
+    ``resumed`` where the memory's holder was lost and the sequence was begun again with what was kept.
+    """
 
     points: Array
     confidence: Array
     memory: Array
+    resumed: bool = False
 
 
 class Engine(Protocol):
@@ -39,7 +43,11 @@ class Engine(Protocol):
 
     @property
     def info(self) -> ModelInfo:
-        """The loaded model."""
+        """The loaded model; NotReady before one was reached."""
+        ...
+
+    async def start(self) -> None:
+        """Reach the model, however long that takes; raises ModelMismatch where it keeps another contract."""
         ...
 
     async def acquire(self, crop: NDArray[np.uint8], prior: Array, resume: Array | None = None) -> StepResult:

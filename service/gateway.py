@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.contract import CROP_SIZE
-from landmarks.errors import BadFrame, InvalidRequest, NotReady, RedAlignError
+from landmarks.errors import BadFrame, ConfigurationError, InvalidRequest, NotReady, RedAlignError
 from landmarks.frames import Frame, FrameResult, StreamEnd, VideoInfo
 from service.decode.images import decode_frame
 from service.decode.reader import DecodeLimits, Reader, open_media
@@ -26,9 +26,11 @@ from service.engine import Engine
 from service.onnx_engine import OnnxEngine
 from service.session import Session, TrackingOptions
 from service.settings import Settings
+from service.triton_engine import TritonEngine
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
+_BLANK = np.zeros((CROP_SIZE, CROP_SIZE, 3), np.uint8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,28 +136,28 @@ class Gateway:
     def from_settings(cls, settings: Settings) -> Gateway:
         """Load model and detector. Raises ModelMismatch or ConfigurationError."""
         cv2.setNumThreads(1)  # Frames run side by side; OpenCV's own threads would only contend.
-        engine = OnnxEngine(
-            settings.model_dir,
-            threads=settings.engine_threads,
-            max_batch=settings.engine_max_batch,
-            idle_s=settings.sequence_idle_s,
-            max_sequences=settings.max_sequences,
-        )
         detector = YuNetDetector(settings.detector_path, longer_side=settings.detect_size, score=settings.detect_score)
-        return cls(settings, engine, detector)
+        return cls(settings, make_engine(settings), detector)
 
     async def start(self) -> None:
-        """Serve one real sequence and one detection; ready only after both worked."""
-        blank = np.zeros((CROP_SIZE, CROP_SIZE, 3), np.uint8)
-        prior = self.engine.info.scheme.mean_shape.astype(np.float32)
-        found = await self.engine.acquire(blank, prior)
-        await self.engine.step("warm-up", blank, prior, start=True, resume=found.memory)
-        await self.engine.step("warm-up", blank, prior)
-        await self.engine.end("warm-up")
-        await self.in_worker(lambda: self.detector.detect(blank))
+        """Serve real sequences, 1, 2, 4 and more at once, and one detection; ready only after all worked."""
+        await self.engine.start()
+        together = 1
+        while together <= self.settings.engine_max_batch:
+            await asyncio.gather(*(self._try_sequence(f"warm-up-{i}") for i in range(together)))
+            together *= 2
+        await self.in_worker(lambda: self.detector.detect(_BLANK))
         self.ready = True
         info = self.engine.info
-        log.info("ready: %s from run %s, %s", info.preset, info.training_run, info.scheme.name)
+        log.info("ready: %s from run %s, %s, %s", info.preset, info.training_run, info.scheme.name, info.engine)
+
+    async def _try_sequence(self, name: str) -> None:
+        """Two frames: a server may load a model whose first sequence then fails, or whose first batch is slow."""
+        prior = self.engine.info.scheme.mean_shape.astype(np.float32)
+        found = await self.engine.acquire(_BLANK, prior)
+        await self.engine.step(name, _BLANK, prior, start=True, resume=found.memory)
+        await self.engine.step(name, _BLANK, prior)
+        await self.engine.end(name)
 
     async def close(self) -> None:
         """Stop; requests under way are refused their next step."""
@@ -200,6 +202,27 @@ class Gateway:
         s = self.settings
         options = TrackingOptions(max_faces or 1, s.detect_every, s.search_every, s.lost_below, s.begin_above)
         return Session(self.engine, self.detector, self._workers, options)
+
+
+def make_engine(settings: Settings) -> Engine:
+    """The engine that the settings ask for. Raises ModelMismatch where an embedded model does not load."""
+    if settings.engine == "triton":
+        urls = [url.strip() for url in settings.triton_url.split(",") if url.strip()]
+        if not urls:
+            raise ConfigurationError("RED_TRITON_URL: no address")
+        return TritonEngine(
+            urls,
+            deadline_s=settings.triton_deadline_s,
+            recover_s=settings.triton_recover_s,
+            admission_s=settings.triton_admission_s,
+        )
+    return OnnxEngine(
+        settings.model_dir,
+        threads=settings.engine_threads,
+        max_batch=settings.engine_max_batch,
+        idle_s=settings.sequence_idle_s,
+        max_sequences=settings.max_sequences,
+    )
 
 
 def _raw_image(data: bytes, width: int, height: int, limits: DecodeLimits) -> NDArray[np.uint8]:

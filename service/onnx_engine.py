@@ -80,6 +80,9 @@ class OnnxEngine:
         """How many step calls ran with how many faces."""
         return dict(self._steps.sizes)
 
+    async def start(self) -> None:
+        """See Engine.start: the model was loaded when this was made."""
+
     async def acquire(self, crop: NDArray[np.uint8], prior: Array, resume: Array | None = None) -> StepResult:
         """See Engine.acquire."""
         return self._result(await self._acquires.submit(_Call(crop, prior, self._memory(resume))))

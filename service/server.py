@@ -32,8 +32,8 @@ class _Uvicorn(uvicorn.Server):
 async def serve(settings: Settings, on_ready: Callable[[int, int], None] | None = None) -> None:
     """Serve until SIGINT or SIGTERM.
 
-    ``on_ready`` is called with the HTTP and gRPC port once both servers answer. Raises ConfigurationError or
-    ModelMismatch when the service cannot start.
+    Both servers listen at once and answer "not ready" until the engine was reached; ``on_ready`` is called with the
+    HTTP and gRPC port when it was. Raises ConfigurationError or ModelMismatch when the service cannot start.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -41,7 +41,6 @@ async def serve(settings: Settings, on_ready: Callable[[int, int], None] | None 
         loop.add_signal_handler(number, stop.set)
     gateway = Gateway.from_settings(settings)
     try:
-        await gateway.start()
         await _serve_both(settings, gateway, stop, on_ready)
     finally:
         await gateway.close()
@@ -62,6 +61,8 @@ async def _serve_both(
     rpc = GrpcServer(gateway)
     await rpc.start()
     serving = asyncio.create_task(_run_http(http))
+    starting = asyncio.create_task(gateway.start())
+    stopping = asyncio.create_task(stop.wait())
     try:
         while not http.started and not serving.done():  # noqa: ASYNC110 - uvicorn has no event for it
             await asyncio.sleep(0.02)
@@ -69,13 +70,19 @@ async def _serve_both(
             raise ConfigurationError(f"RED_HTTP_PORT: cannot listen on {settings.host}:{settings.http_port}")
         http_port = http.servers[0].sockets[0].getsockname()[1]
         log.info("HTTP on %s:%d, gRPC on %s:%d", settings.host, http_port, settings.host, rpc.port)
-        if on_ready is not None:
-            on_ready(http_port, rpc.port)
-        await stop.wait()
+        await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if starting.done():
+            starting.result()
+            await rpc.tell_ready()
+            if on_ready is not None:
+                on_ready(http_port, rpc.port)
+        await stopping
     finally:
+        for task in (starting, stopping):
+            task.cancel()
         gateway.ready = False
         http.should_exit = True
-        await asyncio.gather(serving, rpc.stop(GRACE_S), return_exceptions=True)
+        await asyncio.gather(starting, stopping, serving, rpc.stop(GRACE_S), return_exceptions=True)
 
 
 async def _run_http(http: uvicorn.Server) -> None:

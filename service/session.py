@@ -54,6 +54,7 @@ class _Track:
     memory: Array
     look: NDArray[np.float32]
     started: bool = False
+    resumed: bool = False
 
     @property
     def box(self) -> FaceBox:
@@ -96,7 +97,8 @@ class Session:
         await self._follow(frame.image, gap_s)
         await self._search(frame.image)
         faces = tuple(track.face() for track in self._tracks)
-        return FrameResult(frame.index, frame.time_s, faces=faces)
+        resumed = any(track.resumed for track in self._tracks)
+        return FrameResult(frame.index, frame.time_s, faces=faces, resumed=resumed)
 
     async def close(self) -> None:
         """End all sequences; safe to call twice."""
@@ -130,7 +132,7 @@ class Session:
         """One step of one track: the same one, another where the picture was cut to another face, or None."""
         to_crop = region.to_crop(CROP_SIZE)
         prior = to_crop.apply(track.points).astype(np.float32)
-        start = not track.started
+        start, track.resumed = not track.started, False
         result = await self.engine.step(
             track.sequence, crop, prior, start=start, resume=track.memory if start else None
         )
@@ -209,6 +211,7 @@ class Session:
 
     @staticmethod
     def _take(track: _Track, result: StepResult, to_crop: Similarity) -> None:
+        track.resumed = track.resumed or result.resumed
         track.points = to_crop.inverse().apply(result.points)
         track.confidence, track.memory = result.confidence, result.memory
 

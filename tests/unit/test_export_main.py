@@ -51,7 +51,7 @@ def test_what_agrees_with_torch_is_written(
 ) -> None:
     found(monkeypatch, GOOD, GOOD)
     out = checkpoint.parent.parent / "models" / "deep"
-    assert command.main([str(checkpoint), str(out)]) == 0
+    assert command.main(["graphs", str(checkpoint), str(out)]) == 0
     assert {p.name: p.read_bytes() for p in out.iterdir()} == FILES
     assert runs == ["edge-9"]
     assert "0.010000" in capsys.readouterr().out
@@ -59,7 +59,7 @@ def test_what_agrees_with_torch_is_written(
 
 def test_the_run_can_be_named(checkpoint: Path, runs: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     found(monkeypatch, GOOD, GOOD)
-    assert command.main([str(checkpoint), str(checkpoint.parent / "out"), "--run", "other"]) == 0
+    assert command.main(["graphs", str(checkpoint), str(checkpoint.parent / "out"), "--run", "other"]) == 0
     assert runs == ["other"]
 
 
@@ -76,7 +76,7 @@ def test_what_differs_from_torch_is_refused_and_nothing_is_written(
     bad = Parity(60, off, 0.0, 0.0)
     found(monkeypatch, *((bad, GOOD) if graph == "red_acquire" else (GOOD, bad)))
     out = checkpoint.parent.parent / "models"
-    assert command.main([str(checkpoint), str(out)]) == 1
+    assert command.main(["graphs", str(checkpoint), str(out)]) == 1
     assert not out.exists()
     assert "refused" in capsys.readouterr().err
     assert runs == ["edge-9"]

@@ -66,7 +66,7 @@ def by_command(preset: PaperPreset, root: Path) -> Files:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(command, "FRAMES", 3)
         patch.setattr(command, "SEQUENCES", 2)
-        assert command.main([str(root / NAME), str(root / "out"), "--run", "paper-7"]) == 0
+        assert command.main(["graphs", str(root / NAME), str(root / "out"), "--run", "paper-7"]) == 0
     return Files(network, root / "out")
 
 

@@ -34,6 +34,9 @@ class ScriptedEngine:
         self.acquired = 0
         self.first_points = MEAN  # of the first acquire
 
+    async def start(self) -> None:
+        pass
+
     async def acquire(self, crop: Any, prior: Array, resume: Array | None = None) -> StepResult:
         assert np.array_equal(prior, MEAN)
         self.acquired += 1

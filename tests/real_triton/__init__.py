@@ -1,0 +1,1 @@
+"""Tests against a real Triton server on this machine's CPU."""

@@ -1,0 +1,43 @@
+"""A server that is full says so at once, and a place that is given back can be had."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+
+from export.parity import moving_faces
+from landmarks.errors import Overloaded
+from tests.real_triton.conftest import Make
+from tests.real_triton.streams import Stream, engine_of
+
+
+async def test_more_streams_than_the_server_admits_are_refused_and_the_others_go_on(make_triton: Make) -> None:
+    server = make_triton(candidates=2, max_batch=2)
+    crops = moving_faces(6, 3)
+    async with engine_of(server.url, admission_s=0.3, deadline_s=20.0) as engine:
+        inside = [Stream(engine, "a"), Stream(engine, "b")]
+        for i, stream in enumerate(inside):
+            await stream.step(crops[0, i])
+        late = Stream(engine, "late")
+        began = time.monotonic()
+        with pytest.raises(Overloaded) as refused:
+            await late.step(crops[0, 2])
+        assert time.monotonic() - began < 10.0  # not the idle limit of a minute
+        assert refused.value.metadata == {"limit": "triton_sequences"}
+        assert engine.sequences == 2
+        for t in range(1, 6):
+            answers = await asyncio.gather(*(s.step(crops[t, i]) for i, s in enumerate(inside)))
+            assert not any(answer.resumed for answer in answers)
+        await engine.end("a")
+        after = await Stream(engine, "after").run(crops[:, 2])
+        assert len(after) == 6
+
+
+async def test_ended_sequences_give_their_places_back(make_triton: Make) -> None:
+    server = make_triton(candidates=2, max_batch=2)
+    crops = moving_faces(2, 1)[:, 0]
+    async with engine_of(server.url, admission_s=5.0) as engine:
+        for i in range(12):  # six times as many as there are places; the idle limit is a minute
+            await Stream(engine, f"{i}").run(crops)
