@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -47,6 +47,8 @@ class ClipRun:
     def __init__(self, gateway: Gateway, reader: Reader, session: Session, stride: int) -> None:
         self._gateway, self._reader, self._session, self._stride = gateway, reader, session, stride
         self._count = 0
+        self._rest = self._answers()
+        self._first: list[FrameResult] = []
 
     @property
     def video(self) -> VideoInfo:
@@ -58,8 +60,28 @@ class ClipRun:
         """How it ended; final once ``results`` is exhausted."""
         return StreamEnd(self._reader.complete, self._count, tuple(self._reader.warnings))
 
+    async def begin(self) -> None:
+        """Answer two frames ahead of ``results``: what refuses them can then be told before an answer began.
+
+        A face that the first one shows takes its place in the engine with the second.
+        """
+        while len(self._first) < 2 and (result := await anext(self._rest, None)) is not None:
+            self._first.append(result)
+
     async def results(self) -> AsyncGenerator[FrameResult]:
-        """One result a frame, in order. The next frame decodes while this one is looked at."""
+        """One result a frame, in order; can be had once."""
+        async with aclosing(self._rest):
+            for result in self._first:
+                yield result
+            async for result in self._rest:
+                yield result
+
+    async def close(self) -> None:
+        """Stop wherever it is; ``Gateway.clip`` does."""
+        await self._rest.aclose()
+
+    async def _answers(self) -> AsyncGenerator[FrameResult]:
+        """The next frame decodes while this one is looked at."""
         frames = self._reader.frames(self._stride)
         ahead = asyncio.ensure_future(self._next(frames))
         try:
@@ -176,10 +198,12 @@ class Gateway:
         if options.stride < 0:
             raise InvalidRequest(f"stride is {options.stride}, it must be 1 or more")
         reader = await self.in_worker(lambda: open_media(path, self.limits))
+        run = ClipRun(self, reader, session, options.stride or 1)
         try:
-            yield ClipRun(self, reader, session, options.stride or 1)
+            yield run
         finally:
             with anyio.CancelScope(shield=True):
+                await run.close()
                 await session.close()
                 await self.in_worker(reader.close)
 

@@ -25,8 +25,8 @@ _CHANNEL = [
     ("grpc.max_reconnect_backoff_ms", 1000),
     ("grpc.use_local_subchannel_pool", 1),
 ]
-_FULL = ("timed out", "timeout expired", "maximum queue size", "exceeds maximum queue")
-"""What a server says that admits no further sequence (statuses UNAVAILABLE or UNKNOWN, by version)."""
+_FULL = ("timeout of the corresponding sequence has been expired", "request timeout expired", "exceeds maximum queue")
+"""What a server says (status UNAVAILABLE) that admits no further sequence in time."""
 
 
 class Lost(Exception):

@@ -85,6 +85,7 @@ class Smoke:
         name, prior, memory, points = new_name(), first["landmarks"], first["memory"], []
         for t, face in enumerate(self.faces[stream]):
             if broken := (broken_with is not None and t == FRAMES // 2):
+                await self.end(name)
                 name, memory = new_name(), broken_with(memory)
             out = await self.step(name, face, prior, memory, sequence_start=t == 0 or broken)
             prior, memory = out["landmarks"], out["memory"]

@@ -79,6 +79,7 @@ async def align(
             await _spool_csv(request, run, rows, scheme.num_points)
             headers = {"X-Red-Complete": str(run.end.complete).lower()}
             return OwningStream(_file_pieces(rows), stack.pop_all(), "text/csv; charset=utf-8", headers)
+        await run.begin()  # A full engine has a status of its own, which no half answer can have.
         if format == "ndjson":
             return OwningStream(ndjson_pieces(run, scheme.name), stack.pop_all(), "application/x-ndjson")
         return OwningStream(json_pieces(run, scheme.name), stack.pop_all(), "application/json")

@@ -53,8 +53,8 @@ async def test_without_its_own_memory_a_stream_would_go_elsewhere(triton: Triton
     crops = moving_faces(FRAMES, 2)
     wanted = await undisturbed(triton, crops[:, 0])
     async with engine_of(triton.url) as engine:
-        other = Stream(engine, "other")
-        theirs = [(await other.step(crop)).memory for crop in crops[:BREAK, 1]][-1]
+        other = Stream(engine, "other")  # whose face moves four times as fast
+        theirs = [(await other.step(crop)).memory for crop in moving_faces(4 * BREAK, 2)[::4, 1]][-1]
         wrong = np.zeros_like(theirs) if memory == "none" else theirs
         stream = Stream(engine, "broken")
         memories = [wrong if t == BREAK else None for t in range(FRAMES)]
