@@ -58,6 +58,12 @@ def test_every_tensor_of_the_files_has_its_place_in_the_configuration(repository
             assert all(t.type.tensor_type.shape.dim[0].dim_param for t in have)  # the batch
 
 
+def test_the_configurations_that_are_kept_to_be_read_are_those_of_the_shipped_model(repository: Path) -> None:
+    kept = Path(__file__).parents[2] / "deploy" / "triton"
+    for name in (contract.STEP_GRAPH, contract.ACQUIRE_GRAPH):
+        assert (kept / name / "config.pbtxt").read_text() == (repository / name / "config.pbtxt").read_text()
+
+
 def test_memory_is_implicit_state_that_begins_as_zeros(repository: Path) -> None:
     step, acquire = configs(repository)
     batching = step.sequence_batching
