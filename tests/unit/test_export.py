@@ -21,7 +21,7 @@ from tests.unit.exports import Exported, export
 
 GRAPHS = (contract.STEP_GRAPH, contract.ACQUIRE_GRAPH)
 # What the exporter uses today and its near relatives: none branches, loops or has an output of unknown size.
-OPERATORS = """Add AveragePool Cast Clip Concat Conv Div Exp Expand Gather Gemm Greater Identity Log MatMul MaxPool
+OPERATORS = """Abs Add AveragePool Cast Clip Concat Conv Div Exp Expand Gather Gemm Greater Identity Log MatMul MaxPool
     Mul Pow ReduceMean ReduceSum Relu Reshape Resize Shape Sigmoid Slice Softmax Split Squeeze Sub Tanh Transpose
     Unsqueeze Where"""
 
@@ -37,25 +37,28 @@ def crops() -> NDArray[np.uint8]:
     return moving_faces(2, 3)
 
 
-def memory(seed: int) -> NDArray[np.float32]:
-    return np.random.default_rng(seed).normal(0, 0.5, (3, 256)).astype(np.float32)
+def memory(exported: Exported, seed: int) -> NDArray[np.float32]:
+    return np.random.default_rng(seed).normal(0, 0.5, (3, exported.network.preset.memory)).astype(np.float32)
+
+
+def garbage(exported: Exported) -> NDArray[np.float32]:
+    return np.full((3, exported.network.preset.memory), np.nan, np.float32)
 
 
 START, GO_ON = np.ones((3, 1), np.float32), np.zeros((3, 1), np.float32)
-NAN = np.full((3, 256), np.nan, np.float32)
 
 
 def test_the_graphs_have_the_contracts_tensors(exported: Exported) -> None:
     points = exported.network.scheme.num_points
-    f32 = TensorProto.FLOAT
+    memory, f32 = 256 + 2 * points, TensorProto.FLOAT
     wanted = {
         "crop": (["N", 128, 128, 3], TensorProto.UINT8),
         "prior": (["N", 2 * points], f32),
         "start": (["N", 1], f32),
-        "resume": (["N", 256], f32),
-        "state": (["N", 256], f32),
-        "next_state": (["N", 256], f32),
-        "memory": (["N", 256], f32),
+        "resume": (["N", memory], f32),
+        "state": (["N", memory], f32),
+        "next_state": (["N", memory], f32),
+        "memory": (["N", memory], f32),
         "landmarks": (["N", 2 * points], f32),
         "confidence": (["N", points], f32),
     }
@@ -95,7 +98,7 @@ def test_the_graphs_say_what_they_are(exported: Exported) -> None:
             "passes": "1" if graph == "red" else "3",
             "scheme": exported.network.scheme.name,
             "points": str(exported.network.scheme.num_points),
-            "memory": "256",
+            "memory": str(256 + 2 * exported.network.scheme.num_points),
             "training_run": "run-7",
         }
 
@@ -159,27 +162,27 @@ def test_folding_removes_batch_norm_but_not_its_effect(exported: Exported, crops
 def test_at_a_start_memory_comes_from_resume_whatever_the_state_holds(
     exported: Exported, crops: NDArray[np.uint8]
 ) -> None:
-    fresh = exported.run("red", crops[0], exported.prior, START, memory(1), NAN)
-    wanted = exported.run("red", crops[0], exported.prior, GO_ON, NAN, memory(1))
+    fresh = exported.run("red", crops[0], exported.prior, START, memory(exported, 1), garbage(exported))
+    wanted = exported.run("red", crops[0], exported.prior, GO_ON, garbage(exported), memory(exported, 1))
     for ours, theirs in zip(fresh, wanted, strict=True):
         assert np.isfinite(ours).all()
         np.testing.assert_array_equal(ours, theirs)
-    other = exported.run("red", crops[0], exported.prior, START, memory(2), NAN)
+    other = exported.run("red", crops[0], exported.prior, START, memory(exported, 2), garbage(exported))
     assert np.abs(other[0] - fresh[0]).max() > 0.05
     np.testing.assert_array_equal(fresh[2], fresh[3])
 
 
 def test_a_rows_answer_does_not_depend_on_its_neighbours(exported: Exported, crops: NDArray[np.uint8]) -> None:
-    kept = memory(1)
+    kept = memory(exported, 1)
     mixed = np.array([[1], [0], [1]], np.float32)
-    whole = exported.run("red", crops[0], exported.prior, mixed, kept, memory(2))
-    state = np.where(mixed > 0, kept, memory(2))
+    whole = exported.run("red", crops[0], exported.prior, mixed, kept, memory(exported, 2))
+    state = np.where(mixed > 0, kept, memory(exported, 2))
     acquired = exported.run("red_acquire", crops[0], exported.prior, kept)
     broken = kept.copy()
     broken[1:] = np.nan
     for row in range(3):
         one = slice(row, row + 1)
-        alone = exported.run("red", crops[0][one], exported.prior[one], GO_ON[one], NAN[one], state[one])
+        alone = exported.run("red", crops[0][one], exported.prior[one], GO_ON[one], garbage(exported)[one], state[one])
         single = exported.run("red_acquire", crops[0][one], exported.prior[one], kept[one])
         for part, full in [*zip(alone, whole, strict=True), *zip(single, acquired, strict=True)]:
             np.testing.assert_allclose(part[0], full[row], atol=5e-3)
@@ -191,11 +194,11 @@ def test_a_rows_answer_does_not_depend_on_its_neighbours(exported: Exported, cro
 def test_the_step_graph_goes_on_from_the_memory_of_the_acquiring_one(
     exported: Exported, crops: NDArray[np.uint8]
 ) -> None:
-    points, _, kept = exported.run("red_acquire", crops[0], exported.prior, 0 * memory(0))
-    ours = exported.run("red", crops[1], points, START, kept, NAN)[0]
+    points, _, kept = exported.run("red_acquire", crops[0], exported.prior, 0 * memory(exported, 0))
+    ours = exported.run("red", crops[1], points, START, kept, garbage(exported))[0]
     network, images = exported.network, [to_image(torch.from_numpy(c)) for c in crops]
     first = network.acquire(images[0], network.mean_prior(3), network.fresh_memory(3))[-1]
     wanted = network.track(images[1], first.points, first.memory).points.flatten(1).numpy()
     np.testing.assert_allclose(ours, wanted, atol=5e-3)
-    forgetful = exported.run("red", crops[1], points, START, 0 * kept, NAN)[0]
+    forgetful = exported.run("red", crops[1], points, START, 0 * kept, garbage(exported))[0]
     assert np.abs(forgetful - wanted).max() > 0.03
