@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.contract import CROP_SIZE
-from landmarks.errors import BadFrame, ConfigurationError, InvalidRequest, NotReady, RedAlignError
+from landmarks.errors import BadFrame, ConfigurationError, InvalidRequest, NotReady, Overloaded, RedAlignError
 from landmarks.frames import Frame, FrameResult, StreamEnd, VideoInfo
 from service.decode.images import decode_frame
 from service.decode.reader import DecodeLimits, Reader, open_media
@@ -166,8 +166,17 @@ class Gateway:
         await self.engine.start()
         together = 1
         while together <= self.settings.engine_max_batch:
-            await asyncio.gather(*(self._try_sequence(f"warm-up-{i}") for i in range(together)))
-            together *= 2
+            tries = (self._try_sequence(f"warm-up-{i}") for i in range(together))
+            failed = [e for e in await asyncio.gather(*tries, return_exceptions=True) if isinstance(e, BaseException)]
+            if not failed:
+                together *= 2
+            elif not isinstance(failed[0], Overloaded):
+                raise failed[0]
+            elif together > 1:  # The engine has no more places than that.
+                break
+            else:  # Others hold them all.
+                log.warning("not ready yet: %s", failed[0])
+                await asyncio.sleep(1.0)
         await self.in_worker(lambda: self.detector.detect(_BLANK))
         self.ready = True
         info = self.engine.info
