@@ -1,13 +1,15 @@
-"""Write both graphs as ONNX files that share one file of weights, and check what was written."""
+"""Both graphs as ONNX, simplified, in files that share one file of weights; what was written is checked."""
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import logging
 import warnings
 from pathlib import Path
 
 import onnx
+import onnxslim
 import torch
 from onnx import TensorProto, external_data_helper
 from torch import nn
@@ -26,7 +28,11 @@ _SHARED_FROM_BYTES = 1024
 
 def write_onnx(network: RedNetwork, folder: Path, training_run: str) -> list[Path]:
     """Write ``red.onnx``, ``red_acquire.onnx`` and ``weights.bin`` to a folder; gives the graphs' paths."""
-    network = folded(network)
+    return write_models(traced(folded(network), training_run), folder)
+
+
+def traced(network: RedNetwork, training_run: str) -> dict[str, onnx.ModelProto]:
+    """Both graphs by name, simplified, with what they say of themselves; a network as it is to be run."""
     points, memory = network.scheme.num_points, network.preset.memory
     crop = torch.zeros(2, contract.CROP_SIZE, contract.CROP_SIZE, 3, dtype=torch.uint8)
     prior, start, kept = torch.zeros(2, 2 * points), torch.zeros(2, 1), torch.zeros(2, memory)
@@ -46,20 +52,40 @@ def write_onnx(network: RedNetwork, folder: Path, training_run: str) -> list[Pat
             contract.ACQUIRE_OUTPUTS,
         ),
     ]
+    models = {}
+    for name, graph, arguments, inputs, outputs in parts:
+        models[name] = simplified(_trace(graph, arguments, inputs, outputs))
+        passes = 1 if name == contract.STEP_GRAPH else len(network.preset.square_px)
+        _describe(models[name], network, passes, training_run)
+    return models
+
+
+def simplified(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The same graph with fewer nodes: constants folded, slices of slices merged, what nobody reads removed."""
+    slim: onnx.ModelProto = onnxslim.slim(model)
+    return slim
+
+
+def write_models(models: dict[str, onnx.ModelProto], folder: Path) -> list[Path]:
+    """Write graphs by name, with one file of their large tensors; takes the tensors out of the models.
+
+    Raises RuntimeError for an opset or IR that servers in the field do not know, and the checker's own errors.
+    """
+    for name, model in models.items():
+        opset = max(o.version for o in model.opset_import)
+        if opset > MAX_OPSET or model.ir_version > MAX_IR:
+            raise RuntimeError(f"{name}: opset {opset} and IR {model.ir_version} exceed {MAX_OPSET} and {MAX_IR}")
     folder.mkdir(parents=True, exist_ok=True)
     weights = _SharedWeights()
-    models = []
-    for name, graph, arguments, inputs, outputs in parts:
-        model = _trace(graph, arguments, inputs, outputs)
-        passes = 1 if name == contract.STEP_GRAPH else len(network.preset.square_px)
-        _describe(model, network, passes, training_run)
+    for model in models.values():
         weights.move_from(model)
-        models.append((folder / f"{name}.onnx", model))
     (folder / WEIGHTS_FILE).write_bytes(weights.data)
-    for path, model in models:
-        path.write_bytes(model.SerializeToString())
-        onnx.checker.check_model(str(path), full_check=True)
-    return [path for path, _ in models]
+    paths = []
+    for name, model in models.items():
+        paths.append(folder / f"{name}.onnx")
+        paths[-1].write_bytes(model.SerializeToString())
+        onnx.checker.check_model(str(paths[-1]), full_check=True)
+    return paths
 
 
 def _trace(
@@ -80,11 +106,18 @@ def _trace(
         )
     assert program is not None
     model: onnx.ModelProto = program.model_proto
-    opset = max(o.version for o in model.opset_import)
-    if opset > MAX_OPSET or model.ir_version > MAX_IR:
-        raise RuntimeError(f"opset {opset} and IR {model.ir_version} exceed {MAX_OPSET} and {MAX_IR}")
+    _name_by_parts(model)
     _drop_traces(model)
     return model
+
+
+def _name_by_parts(model: onnx.ModelProto) -> None:
+    """Name every node for the part of the network that it comes from, as in ``f_enc.stage8.0.0/node_Conv_7``."""
+    for node in model.graph.node:
+        told = {entry.key: entry.value for entry in node.metadata_props}.get("pkg.torch.onnx.name_scopes", "[]")
+        modules = [str(scope) for scope in ast.literal_eval(told)][:-1]
+        part = modules[-1].removeprefix("network.") if modules else ""
+        node.name = f"{part}/{node.name}"
 
 
 def _drop_traces(model: onnx.ModelProto) -> None:
@@ -103,6 +136,11 @@ def _drop_traces(model: onnx.ModelProto) -> None:
         del tensor.metadata_props[:]
 
 
+def metadata_of(model: onnx.ModelProto) -> dict[str, str]:
+    """What an exported graph says of itself."""
+    return {entry.key: entry.value for entry in model.metadata_props}
+
+
 def _describe(model: onnx.ModelProto, network: RedNetwork, passes: int, training_run: str) -> None:
     mean = ",".join(f"{v:.4f}" for v in network.scheme.mean_shape.reshape(-1))
     values = {
@@ -114,6 +152,7 @@ def _describe(model: onnx.ModelProto, network: RedNetwork, passes: int, training
         "memory": str(network.preset.memory),
         "mean_shape": mean,
         "training_run": training_run,
+        "precision": "fp32",
         "license": "non-commercial research only, see MODEL_CARD.md",
     }
     onnx.helper.set_model_props(model, values)

@@ -1,30 +1,33 @@
-"""Parity: the exported graphs against torch over sequences, each side living on its own outputs."""
+"""Parity: two runners over the same streams, each side living on its own outputs.
+
+Streams are interleaved at random: at every turn some of them send a frame, in any order. Each starts at its own
+time, the odd ones with a memory to resume; in the middle the even ones resume with their own last memory, as after
+the loss of a server, and the odd ones begin anew.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 
 import numpy as np
-import onnxruntime as ort
 import skimage.data
-import torch
 from numpy.typing import NDArray
 
+from export.runners import Answer, Array, Runner
 from landmarks import contract
 from landmarks.crop import cut_face
 from landmarks.geometry import FaceRegion
-from red.network import RedNetwork
-from red.validate import to_image
 
 FRAMES, SEQUENCES = 60, 4
 MAX_POINT_PX = 0.05
+PLAYS = 0.75
+"""Probability that a stream sends a frame at a turn."""
 _FACE = FaceRegion(222.0, 113.0, 150.0, 0.0)
 
 
 @dataclass(frozen=True)
 class Parity:
-    """Largest differences over all frames: points in pixels, confidence, memory."""
+    """Largest differences over all frames of all streams: points in pixels, confidence, memory."""
 
     frames: int
     points_px: float
@@ -59,69 +62,69 @@ def moving_faces(frames: int, sequences: int) -> NDArray[np.uint8]:
     return out
 
 
-def check_parity(network: RedNetwork, folder: Path, crops: NDArray[np.uint8]) -> dict[str, Parity]:
-    """Run crops [T, N, 128, 128, 3] through both graphs and torch.
-
-    Sequence n starts at frame n (so that starts and steps share batches), sequences 1, 3, ... start with a
-    memory to resume, and every sequence starts anew in the middle.
-    """
+def check_parity(ours: Runner, theirs: Runner, crops: NDArray[np.uint8]) -> dict[str, Parity]:
+    """Run crops [T, N, 128, 128, 3] of N streams through both graphs of both runners."""
     return {
-        contract.ACQUIRE_GRAPH: _acquire_parity(network, folder, crops),
-        contract.STEP_GRAPH: _step_parity(network, folder, crops),
+        contract.ACQUIRE_GRAPH: _acquire_parity(ours, theirs, crops),
+        contract.STEP_GRAPH: _step_parity(ours, theirs, crops),
     }
 
 
-def _session(folder: Path, name: str) -> ort.InferenceSession:
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
-    return ort.InferenceSession(str(folder / f"{name}.onnx"), options, providers=["CPUExecutionProvider"])
-
-
-@torch.no_grad()
-def _acquire_parity(network: RedNetwork, folder: Path, crops: NDArray[np.uint8]) -> Parity:
-    session = _session(folder, contract.ACQUIRE_GRAPH)
-    n = crops.shape[1]
-    prior, resume = network.mean_prior(n), network.fresh_memory(n)
-    worst = np.zeros(3)
+def _acquire_parity(ours: Runner, theirs: Runner, crops: NDArray[np.uint8]) -> Parity:
+    worst, rng = np.zeros(3), np.random.default_rng(1)
     for frame in crops:
-        theirs = network.acquire(to_image(torch.from_numpy(frame)), prior, resume)[-1]
-        values = [frame, prior.reshape(n, -1).numpy(), resume.numpy()]
-        ours = session.run(list(contract.ACQUIRE_OUTPUTS), dict(zip(contract.ACQUIRE_INPUTS, values, strict=True)))
-        wanted = [theirs.points.reshape(n, -1), torch.sigmoid(theirs.confidence), theirs.memory]
-        worst = np.maximum(worst, [np.abs(a - b.numpy()).max() for a, b in zip(ours, wanted, strict=True)])
-    return Parity(len(crops), *worst.tolist())
+        prior = np.tile(ours.mean, (len(frame), 1))
+        resume = _memories(rng, len(frame), ours.memory_size)
+        resume[0::2] = 0.0
+        worst = np.maximum(worst, _apart(*(r.acquire(frame, prior, resume) for r in (ours, theirs))))
+    return Parity(crops.shape[0] * crops.shape[1], *worst.tolist())
 
 
-@torch.no_grad()
-def _step_parity(network: RedNetwork, folder: Path, crops: NDArray[np.uint8]) -> Parity:
-    session = _session(folder, contract.STEP_GRAPH)
-    frames, n = crops.shape[:2]
+def _step_parity(ours: Runner, theirs: Runner, crops: NDArray[np.uint8]) -> Parity:
+    frames, count = crops.shape[:2]
     rng = np.random.default_rng(1)
-    resume = rng.normal(0, 0.5, (n, network.preset.memory)).astype(np.float32)
-    resume[0::2] = 0.0
-    mean = network.mean_prior(n).reshape(n, -1).numpy()
-    # Garbage in the state of a sequence that has not begun must not matter.
-    state = np.full((n, network.preset.memory), np.nan, np.float32)
-    torch_state = torch.from_numpy(state.copy())
-    prior, torch_prior = mean.copy(), torch.from_numpy(mean.copy())
-    worst = np.zeros(3)
-    for t in range(frames):
-        begins = np.array([[t == i or t == frames // 2 + i] for i in range(n)], np.float32)
-        fresh = begins > 0
-        prior = np.where(fresh, mean, prior)
-        torch_prior = torch.where(torch.from_numpy(fresh), torch.from_numpy(mean), torch_prior)
-        values = [crops[t], prior, begins, resume, state]
-        points, confidence, memory, state = session.run(
-            list(contract.STEP_OUTPUTS), dict(zip(contract.STEP_INPUTS, values, strict=True))
-        )
-        before = torch.where(torch.from_numpy(fresh), torch.from_numpy(resume), torch_state)
-        theirs = network.track(to_image(torch.from_numpy(crops[t])), torch_prior.reshape(n, -1, 2), before)
-        torch_state, torch_prior = theirs.memory, theirs.points.reshape(n, -1)
-        begun = np.arange(n) <= t
-        wanted = [torch_prior.numpy(), torch.sigmoid(theirs.confidence).numpy(), torch_state.numpy()]
-        pairs = zip([points, confidence, memory], wanted, strict=True)
-        worst = np.maximum(worst, [np.abs(a - b)[begun].max() for a, b in pairs])
-        if not np.array_equal(memory, state, equal_nan=True):
-            raise RuntimeError("memory and next_state differ")
-        prior = points
-    return Parity(frames, *worst.tolist())
+    given = _memories(rng, count, ours.memory_size)
+    given[0::2] = 0.0
+    sides = [_Side(ours, given), _Side(theirs, given)]
+    sent = np.zeros(count, int)
+    worst, total = np.zeros(3), 0
+    while (sent < frames).any():
+        playing = [int(s) for s in rng.permutation(count) if sent[s] < frames and rng.random() < PLAYS]
+        if not playing:
+            continue
+        faces, at = np.stack([crops[sent[s], s] for s in playing]), sent[playing]
+        start = (at == 0) | (at == frames // 2)
+        answers = [side.step(playing, faces, start) for side in sides]
+        worst, total = np.maximum(worst, _apart(*answers)), total + len(playing)
+        sent[playing] += 1
+    return Parity(total, *worst.tolist())
+
+
+@dataclass
+class _Side:
+    """One runner with the last answer of every stream; ``given`` are the memories of first starts."""
+
+    runner: Runner
+    given: Array
+    last: dict[int, tuple[Array, Array]] = field(default_factory=dict)
+
+    def step(self, streams: list[int], crops: NDArray[np.uint8], start: NDArray[np.bool_]) -> Answer:
+        """A frame of each of these streams."""
+        begin = [(self.runner.mean, self.given[s]) for s in streams]
+        # In the middle the even ones go on from what they have, as resumed ones do.
+        known = [
+            self.last.get(s, fresh) if s % 2 == 0 or not start[i] else fresh
+            for i, (s, fresh) in enumerate(zip(streams, begin, strict=True))
+        ]
+        prior, resume = (np.stack(part) for part in zip(*known, strict=True))
+        answer = self.runner.step(streams, crops, prior, start, resume)
+        self.last |= {s: (answer.points[i], answer.memory[i]) for i, s in enumerate(streams)}
+        return answer
+
+
+def _memories(rng: np.random.Generator, count: int, size: int) -> Array:
+    return rng.normal(0, 0.5, (count, size)).astype(np.float32)
+
+
+def _apart(ours: Answer, theirs: Answer) -> NDArray[np.float64]:
+    return np.array([np.abs(a - b).max() for a, b in zip(ours, theirs, strict=True)])

@@ -34,10 +34,10 @@ build() {{
 """
 
 
-def script(metadata: dict[str, str], max_batch: int, fp16: bool = False) -> str:
+def script(metadata: dict[str, str], max_batch: int) -> str:
     """The whole script for both models; ``metadata`` is that of either graph."""
     calls = [
-        " ".join(["build", name, *_arguments(inputs, metadata, max_batch, fp16)])
+        " ".join(["build", name, *_arguments(inputs, metadata, max_batch)])
         for name, inputs in (
             (contract.STEP_GRAPH, contract.STEP_INPUTS),
             (contract.ACQUIRE_GRAPH, contract.ACQUIRE_INPUTS),
@@ -59,11 +59,13 @@ def input_shapes(inputs: tuple[str, ...], metadata: dict[str, str]) -> dict[str,
     return {name: shapes[name] for name in inputs}
 
 
-def _arguments(inputs: tuple[str, ...], metadata: dict[str, str], max_batch: int, fp16: bool) -> list[str]:
+def _arguments(inputs: tuple[str, ...], metadata: dict[str, str], max_batch: int) -> list[str]:
     shapes = input_shapes(inputs, metadata)
     sizes = {"min": 1, "opt": min(8, max_batch), "max": max_batch}
     given = [
         f"--{kind}Shapes=" + ",".join(f"{name}:{'x'.join(map(str, [n, *dims]))}" for name, dims in shapes.items())
         for kind, n in sizes.items()
     ]
-    return [*given, "--fp16"] if fp16 else given
+    # What was judged is what is built: a variant keeps the types of its graph, and fp32 has all its bits (TF32 has 11).
+    exact = metadata.get("precision", "fp32") == "fp32"
+    return [*given, "--noTF32" if exact else "--stronglyTyped"]

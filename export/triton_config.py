@@ -95,4 +95,5 @@ def _config(name: str, metadata: dict[str, str], options: ServeOptions) -> pb.Mo
         config.parameters["intra_op_thread_count"].string_value = str(options.threads)
     for key in ("contract_version", "preset", "scheme", "points", "memory", "passes", "training_run", "mean_shape"):
         config.parameters[key].string_value = metadata[key]
+    config.parameters["precision"].string_value = metadata.get("precision", "fp32")
     return config

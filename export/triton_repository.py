@@ -7,6 +7,7 @@ from pathlib import Path
 import onnx
 
 from export import plans
+from export.onnx_files import metadata_of
 from export.triton_config import FILE_OF_BACKEND, ServeOptions, acquire_config, config_text, step_config
 from landmarks import contract
 
@@ -38,7 +39,3 @@ def write_repository(graphs: Path, repository: Path, options: ServeOptions) -> l
         written[-1].write_text(plans.script(metadata, options.max_batch))
     return written
 
-
-def metadata_of(model: onnx.ModelProto) -> dict[str, str]:
-    """What an exported graph says of itself."""
-    return {entry.key: entry.value for entry in model.metadata_props}

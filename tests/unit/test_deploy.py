@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from export import plans
+from export import commands, plans
 from export.main import main
 from service.gateway import Gateway
 from service.onnx_engine import OnnxEngine
@@ -119,14 +119,20 @@ def test_what_is_copied_is_there_and_not_ignored() -> None:
 
 
 @pytest.mark.parametrize("name", ["gpu", "cpu"])
-def test_the_repository_step_writes_what_the_server_is_told_to_serve(name: str, tmp_path: Path) -> None:
+def test_the_repository_step_writes_what_the_server_is_told_to_serve(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     command = list(SERVICES["repository"]["command"])
     if overlay := OVERLAYS[name]:
         command = compose(f"deploy/compose/{overlay}")["services"]["repository"]["command"]
     graphs, models = command[1], command[2]
     assert graphs.startswith("/app/")
     assert f"--model-repository={models}" in SERVICES["triton"]["command"]
-    command[1], command[2] = str(ROOT / graphs.removeprefix("/app/")), str(tmp_path)
+    assert command[-2] == "--checkpoint"
+    for at in (1, -1):
+        command[at] = str(ROOT / command[at].removeprefix("/app/"))
+    command[2] = str(tmp_path)
+    monkeypatch.setattr(commands, "FRAMES", 4)
     assert main(command) == 0
     assert (tmp_path / plans.SCRIPT).exists() == (name == "gpu")
     assert SERVICES["plans"]["command"] == ["sh", f"{models}/{plans.SCRIPT}"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +14,10 @@ from onnx import TensorProto
 
 from export.folding import folded
 from export.onnx_files import MAX_IR, MAX_OPSET, WEIGHTS_FILE
-from export.parity import check_parity, moving_faces
+from export.parity import Parity, check_parity, moving_faces
+from export.runners import Answer, Array, GraphRunner, TorchRunner
 from landmarks import contract
+from red.network import RedNetwork
 from red.validate import to_image
 from tests.unit.exports import Exported, export
 
@@ -100,6 +102,7 @@ def test_the_graphs_say_what_they_are(exported: Exported) -> None:
             "points": str(exported.network.scheme.num_points),
             "memory": str(256 + 2 * exported.network.scheme.num_points),
             "training_run": "run-7",
+            "precision": "fp32",
         }
 
 
@@ -131,10 +134,14 @@ def test_both_graphs_share_one_file_of_weights(exported: Exported) -> None:
     assert all((exported.folder / f"{g}.onnx").stat().st_size < 200_000 for g in GRAPHS)
 
 
-def test_graphs_and_torch_agree_over_sequences(exported: Exported) -> None:
+def compared(exported: Exported, network: RedNetwork, frames: int, streams: int) -> dict[str, Parity]:
+    return check_parity(GraphRunner(exported.folder), TorchRunner(network), moving_faces(frames, streams))
+
+
+def test_graphs_and_torch_agree_over_interleaved_streams(exported: Exported) -> None:
     frames = 52 if exported.network.scheme.num_points == 68 else 8
-    for parity in check_parity(exported.network, exported.folder, moving_faces(frames, 3)).values():
-        assert parity.frames == frames
+    for parity in compared(exported, exported.network, frames, 3).values():
+        assert parity.frames == 3 * frames
         assert parity.points_px < 0.05
         assert parity.confidence < 1e-3
         assert parity.memory < 1e-3
@@ -144,9 +151,33 @@ def test_parity_sees_a_network_that_differs_in_its_memory_alone(exported: Export
     other = folded(exported.network)
     with torch.no_grad():
         other.f_trnn.gates.bias += 0.2
-    table = check_parity(other, exported.folder, moving_faces(4, 2))
+    table = compared(exported, other, 4, 2)
     assert min(p.memory for p in table.values()) > 1e-2
     assert table["red"].points_px > 0.05
+
+
+class Forgetful(GraphRunner):
+    """Takes the memory of the stream that sits in the first row for everybody's."""
+
+    def step(
+        self, streams: Sequence[int], crops: NDArray[np.uint8], prior: Array, start: NDArray[np.bool_], resume: Array
+    ) -> Answer:
+        answer = super().step(streams, crops, prior, start, resume)
+        for stream in streams:
+            self._state[stream] = self._state[streams[0]]
+        return answer
+
+
+def test_parity_sees_a_runner_that_mixes_up_its_streams(exported: Exported) -> None:
+    table = check_parity(Forgetful(exported.folder), TorchRunner(exported.network), moving_faces(6, 3))
+    assert table["red_acquire"].points_px < 0.05
+    assert table["red"].points_px > 0.05
+
+
+def test_nodes_are_named_for_the_parts_they_come_from(exported: Exported) -> None:
+    for model in exported.models.values():
+        parts = {node.name.split("/")[0].split(".")[0] for node in model.graph.node if node.op_type == "Conv"}
+        assert parts == {"stem", "f_enc", "f_denc", "f_reg", "f_srnn"}
 
 
 @torch.no_grad()

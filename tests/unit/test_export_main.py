@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-import export.main as command
+from export import commands
+from export.main import main
 from export.parity import Parity
 from red.checkpoint import NAME, save_checkpoint
 from red.network import RedNetwork
@@ -38,12 +39,13 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
             (folder / name).write_bytes(data)
         return [folder / "red.onnx", folder / "red_acquire.onnx"]
 
-    monkeypatch.setattr(command, "write_onnx", write)
+    monkeypatch.setattr(commands, "write_onnx", write)
     return names
 
 
 def found(monkeypatch: pytest.MonkeyPatch, acquire: Parity, step: Parity) -> None:
-    monkeypatch.setattr(command, "check_parity", lambda *_: {"red_acquire": acquire, "red": step})
+    monkeypatch.setattr(commands, "GraphRunner", lambda _: None)
+    monkeypatch.setattr(commands, "check_parity", lambda *_: {"red_acquire": acquire, "red": step})
 
 
 def test_what_agrees_with_torch_is_written(
@@ -51,7 +53,7 @@ def test_what_agrees_with_torch_is_written(
 ) -> None:
     found(monkeypatch, GOOD, GOOD)
     out = checkpoint.parent.parent / "models" / "deep"
-    assert command.main(["graphs", str(checkpoint), str(out)]) == 0
+    assert main(["graphs", str(checkpoint), str(out)]) == 0
     assert {p.name: p.read_bytes() for p in out.iterdir()} == FILES
     assert runs == ["edge-9"]
     assert "0.010000" in capsys.readouterr().out
@@ -59,7 +61,7 @@ def test_what_agrees_with_torch_is_written(
 
 def test_the_run_can_be_named(checkpoint: Path, runs: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     found(monkeypatch, GOOD, GOOD)
-    assert command.main(["graphs", str(checkpoint), str(checkpoint.parent / "out"), "--run", "other"]) == 0
+    assert main(["graphs", str(checkpoint), str(checkpoint.parent / "out"), "--run", "other"]) == 0
     assert runs == ["other"]
 
 
@@ -76,7 +78,7 @@ def test_what_differs_from_torch_is_refused_and_nothing_is_written(
     bad = Parity(60, off, 0.0, 0.0)
     found(monkeypatch, *((bad, GOOD) if graph == "red_acquire" else (GOOD, bad)))
     out = checkpoint.parent.parent / "models"
-    assert command.main(["graphs", str(checkpoint), str(out)]) == 1
+    assert main(["graphs", str(checkpoint), str(out)]) == 1
     assert not out.exists()
     assert "refused" in capsys.readouterr().err
     assert runs == ["edge-9"]

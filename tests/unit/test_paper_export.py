@@ -17,7 +17,8 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-import export.main as command
+from export import commands
+from export.main import main
 from export.onnx_files import write_onnx
 from export.parity import moving_faces
 from landmarks import contract
@@ -64,9 +65,9 @@ def by_command(preset: PaperPreset, root: Path) -> Files:
     network = lively_paper(preset, offsets=0.002)
     save(root, network, torch.optim.Adam(network.parameters()), Progress())
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(command, "FRAMES", 3)
-        patch.setattr(command, "SEQUENCES", 2)
-        assert command.main(["graphs", str(root / NAME), str(root / "out"), "--run", "paper-7"]) == 0
+        patch.setattr(commands, "FRAMES", 3)
+        patch.setattr(commands, "SEQUENCES", 2)
+        assert main(["graphs", str(root / NAME), str(root / "out"), "--run", "paper-7"]) == 0
     return Files(network, root / "out")
 
 

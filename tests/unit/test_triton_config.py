@@ -14,7 +14,8 @@ from tritonclient.grpc import model_config_pb2 as pb
 from export import plans
 from export.main import main
 from export.triton_config import ServeOptions
-from export.triton_repository import metadata_of, write_repository
+from export.onnx_files import metadata_of
+from export.triton_repository import write_repository
 from landmarks import contract
 from landmarks.errors import ModelMismatch
 from service.settings import MODEL_FOLDER
@@ -127,6 +128,7 @@ def test_a_tensorrt_repository_has_sources_and_a_script_that_builds_each_plan_on
             shape = "x".join(str(d) for d in tensor.dims)
             assert f"{tensor.name}:1x{shape}" in said
             assert f"{tensor.name}:32x{shape}" in said
+        assert "--noTF32" in said  # fp32 is fp32
     assert "state:32x" in (tmp_path / "red" / plans.PLAN).read_text()
     assert build().count("its plan is there") == 2
     (tools / "nvidia-smi").write_text("#!/bin/sh\necho 'Another GPU, 9.0'\n")
