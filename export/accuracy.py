@@ -20,7 +20,7 @@ CALIBRATION_SEED = 7
 
 @dataclass(frozen=True)
 class Accuracy:
-    """NME in percent of the outer eye distance of a first frame and of a tracked pass after it; median of the latter."""
+    """NME in percent of the outer eye distance of a first frame and of a tracked pass; median of the latter."""
 
     acquired: float
     tracked: float
@@ -46,7 +46,8 @@ def judged_faces(folder: Path, draws: int = 5) -> Draws:
 def calibration_crops(folder: Path, most: int = 128) -> NDArray[np.uint8]:
     """Crops uint8 [K, 128, 128, 3] of up to ``most`` faces spread over a folder, with box errors of their own."""
     crops = _drawn(folder, 1, CALIBRATION_SEED).crops
-    return crops[np.linspace(0, len(crops) - 1, min(most, len(crops))).astype(int)]
+    chosen: NDArray[np.uint8] = crops[np.linspace(0, len(crops) - 1, min(most, len(crops))).astype(int)]
+    return chosen
 
 
 def accuracy(runner: Runner, data: Draws) -> Accuracy:

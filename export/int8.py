@@ -1,4 +1,4 @@
-"""int8: the convolutions in 8 bits by calibration on real crops, written as pairs of QuantizeLinear and DequantizeLinear.
+"""int8: the convolutions in 8 bits by calibration on real crops, as QuantizeLinear and DequantizeLinear.
 
 Symmetric everywhere and one scale a channel of weights, which is what TensorRT takes; coordinates, the LSTM and its
 memory stay float32.

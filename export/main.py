@@ -1,8 +1,8 @@
 """``red-export``: from a checkpoint to what serves it. Every step proves parity and prints it as a table.
 
-``graphs`` writes both ONNX graphs of a checkpoint, in fp32, fp16 or int8; ``repository`` makes a Triton model repository
-of them; ``rtx`` proves with TensorRT for RTX that TensorRT takes them; ``served`` compares what a running Triton
-answers. What fails is not written.
+``graphs`` writes both ONNX graphs of a checkpoint, in fp32, fp16 or int8; ``repository`` makes a Triton model
+repository of them; ``rtx`` proves with TensorRT for RTX that TensorRT takes them; ``served`` compares what a running
+Triton answers. What fails is not written.
 """
 
 from __future__ import annotations

@@ -106,9 +106,7 @@ class GraphRunner:
         unknown = np.full(self.memory_size, np.nan, np.float32)
         state = np.stack([unknown if start[i] else self._state[s] for i, s in enumerate(streams)])
         values = (crops, prior, start[:, None].astype(np.float32), resume, state)
-        outputs = self._step.run(
-            list(contract.STEP_OUTPUTS), dict(zip(contract.STEP_INPUTS, values, strict=True))
-        )
+        outputs = self._step.run(list(contract.STEP_OUTPUTS), dict(zip(contract.STEP_INPUTS, values, strict=True)))
         points, confidence, memory, next_state = outputs
         if not np.array_equal(memory, next_state, equal_nan=True):
             raise RuntimeError("memory and next_state differ")

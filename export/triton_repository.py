@@ -38,4 +38,3 @@ def write_repository(graphs: Path, repository: Path, options: ServeOptions) -> l
         written.append(repository / plans.SCRIPT)
         written[-1].write_text(plans.script(metadata, options.max_batch))
     return written
-

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -33,10 +33,10 @@ class RunningServer:
 
 
 @contextmanager
-def running_server(**settings: str) -> Iterator[RunningServer]:
-    """Start a server with extra RED_ settings (names in upper case, without RED_)."""
+def running_server(command: Sequence[str] | None = None, **settings: str) -> Iterator[RunningServer]:
+    """Start a server with extra RED_ settings (names in upper case, without RED_), or by another command."""
     env = os.environ | {"RED_HTTP_PORT": "0", "RED_GRPC_PORT": "0"} | {f"RED_{k}": v for k, v in settings.items()}
-    command = [sys.executable, "-m", "cli.main", "serve"]
+    command = command or [sys.executable, "-m", "cli.main", "serve"]
     process = subprocess.Popen(command, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     lines: list[str] = []
     ready = threading.Event()

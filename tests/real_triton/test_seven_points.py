@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from export.main import main
 from export.onnx_files import write_onnx
 from export.parity import moving_faces
 from service.onnx_engine import OnnxEngine
@@ -40,6 +41,10 @@ async def test_the_server_and_the_embedded_engine_give_the_same_seven_points(mak
     assert there.shape == (10, 7, 2)
     assert apart(there, await Stream(embedded, "a").run(crops)) < SAME_PX
     await embedded.close()
+
+
+def test_the_exporters_own_comparison_holds_for_seven_points(make_triton: Make, graphs: Path) -> None:
+    assert main(["served", make_triton(graphs=graphs).url, str(graphs)]) == 0
 
 
 def test_the_gateway_answers_with_seven_points(make_triton: Make, graphs: Path) -> None:

@@ -54,8 +54,9 @@ async def test_streams_that_start_and_end_all_the_time_disturb_nobody(triton: Tr
     assert apart(together, alone) < SAME_PX
 
 
-async def test_a_used_slot_never_shows_another_streams_memory(make_triton: Make) -> None:
-    server = make_triton(candidates=1, max_batch=1)
+@pytest.mark.parametrize("strategy", ["oldest", "direct"])
+async def test_a_used_slot_never_shows_another_streams_memory(make_triton: Make, strategy: str) -> None:
+    server = make_triton(candidates=1, max_batch=1, strategy=strategy)
     crops = moving_faces(FRAMES, 2)
     async with engine_of(server.url, admission_s=5.0) as engine:
         first = Stream(engine, "first")
@@ -70,3 +71,21 @@ async def test_a_used_slot_never_shows_another_streams_memory(make_triton: Make)
     await embedded.close()
     assert apart(after, alone) < SAME_PX
     assert apart(np.array(leaked), alone) > OTHER_PX
+
+
+async def test_slots_that_change_hands_under_direct_scheduling_disturb_nobody(make_triton: Make) -> None:
+    """Under ``direct`` every batch has all slots, the empty and the left ones too, whatever they hold."""
+    server = make_triton(max_batch=4, strategy="direct")
+    crops = moving_faces(FRAMES, 8)
+    embedded = OnnxEngine(MODEL_FOLDER)
+    alone = [await Stream(embedded, f"{i}").run(crops[:, i]) for i in range(8)]
+    await embedded.close()
+    async with engine_of(server.url, admission_s=20.0) as engine:
+
+        async def follow(i: int) -> float:
+            await asyncio.sleep(0.02 * i)
+            frames = FRAMES if i % 3 else 5  # some leave early, and others come into their slots
+            return apart(await Stream(engine, f"{i}").run(crops[:frames, i]), alone[i][:frames])
+
+        assert max(await asyncio.gather(*(follow(i) for i in range(8)))) < SAME_PX
+    assert sum(k for n, k in server.statistics("red").items() if n > 1) > 0

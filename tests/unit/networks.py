@@ -13,13 +13,13 @@ from red.presets import EDGE
 from red.validate import to_image
 
 
-def lively_network(scheme: str) -> RedNetwork:
+def lively_network(scheme: str, square_px: tuple[float, ...] = EDGE.square_px) -> RedNetwork:
     """A network with random weights whose batch norms know their inputs and whose memory speaks.
 
     A new network's statistics are 0 and 1, so that its signal all but vanishes on the way to the maps.
     """
     torch.manual_seed(0)
-    network = RedNetwork(replace(EDGE, scheme=scheme, identities=5)).train()
+    network = RedNetwork(replace(EDGE, scheme=scheme, square_px=square_px, identities=5)).train()
     # Larger ones would make a chaos of a network that follows its own points: rounding would grow to 40 px.
     nn.init.normal_(network.f_denc.maps.weight, std=0.06)
     nn.init.normal_(network.f_reg.offsets.weight, std=0.003)

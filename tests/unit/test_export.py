@@ -19,7 +19,8 @@ from export.runners import Answer, Array, GraphRunner, TorchRunner
 from landmarks import contract
 from red.network import RedNetwork
 from red.validate import to_image
-from tests.unit.exports import Exported, export
+from tests.conftest import Exports
+from tests.unit.exports import Exported
 
 GRAPHS = (contract.STEP_GRAPH, contract.ACQUIRE_GRAPH)
 # What the exporter uses today and its near relatives: none branches, loops or has an output of unknown size.
@@ -29,8 +30,8 @@ OPERATORS = """Abs Add AveragePool Cast Clip Concat Conv Div Exp Expand Gather G
 
 
 @pytest.fixture(scope="module", params=["ibug68", "ibug7"])
-def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Exported:
-    return export(request.param, tmp_path_factory.mktemp("export"))
+def exported(request: pytest.FixtureRequest, exports: Exports) -> Exported:
+    return exports(request.param)
 
 
 @pytest.fixture(scope="module")

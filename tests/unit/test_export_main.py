@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
 from export import commands
+from export.accuracy import Accuracy
 from export.main import main
 from export.parity import Parity
+from export.variants import Judged
 from red.checkpoint import NAME, save_checkpoint
 from red.network import RedNetwork
 from red.presets import EDGE
 
 FILES = {"red.onnx": b"step", "red_acquire.onnx": b"acquire", "weights.bin": b"weights"}
 GOOD = Parity(60, 0.01, 1e-4, 1e-5)
+ACCURATE = Accuracy(4.0, 4.0, 3.7)
 
 
 @pytest.fixture
@@ -35,6 +40,7 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     def write(network: RedNetwork, folder: Path, training_run: str) -> list[Path]:
         assert not network.training
         names.append(training_run)
+        folder.mkdir(exist_ok=True)
         for name, data in FILES.items():
             (folder / name).write_bytes(data)
         return [folder / "red.onnx", folder / "red_acquire.onnx"]
@@ -82,3 +88,26 @@ def test_what_differs_from_torch_is_refused_and_nothing_is_written(
     assert not out.exists()
     assert "refused" in capsys.readouterr().err
     assert runs == ["edge-9"]
+
+
+@pytest.mark.parametrize("tracked", [4.05, 4.2])
+def test_a_variant_that_loses_more_than_a_tenth_of_a_point_is_not_written(
+    checkpoint: Path,
+    runs: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tracked: float,
+) -> None:
+    def write(network: RedNetwork, plain: Path, folder: Path, *_: object) -> Judged:
+        shutil.copytree(plain, folder)
+        return Judged(ACCURATE, replace(ACCURATE, tracked=tracked))
+
+    found(monkeypatch, GOOD, GOOD)
+    monkeypatch.setattr(commands, "write_variant", write)
+    monkeypatch.setattr(commands, "judged_faces", lambda _: None)
+    out = checkpoint.parent.parent / "models"
+    flags = ["--precision", "fp16", "--validate", "faces"]
+    kept = tracked < 4.1
+    assert main(["graphs", str(checkpoint), str(out), *flags]) == (0 if kept else 1)
+    assert out.exists() == kept
+    assert ("NME grows by 0.200" in capsys.readouterr().err) != kept

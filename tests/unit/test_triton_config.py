@@ -13,8 +13,8 @@ from tritonclient.grpc import model_config_pb2 as pb
 
 from export import plans
 from export.main import main
-from export.triton_config import ServeOptions
 from export.onnx_files import metadata_of
+from export.triton_config import ServeOptions
 from export.triton_repository import write_repository
 from landmarks import contract
 from landmarks.errors import ModelMismatch

@@ -1,0 +1,68 @@
+"""The gateway's image without a container engine: its COPY and RUN steps in a clean virtual environment."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.media import carphone_path
+from tests.servers import running_server
+
+ROOT = Path(__file__).parents[2]
+DOCKERFILE = (ROOT / "Dockerfile").read_text()
+BASE, GATEWAY = re.findall(r"^FROM \S+ AS (?:base|gateway)$(.*?)(?=^FROM )", DOCKERFILE, re.M | re.S)
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What ``COPY`` copies and what ``RUN pip install`` installs, in an environment of its own."""
+    app, made = tmp_path_factory.mktemp("app"), tmp_path_factory.mktemp("image") / "env"
+    for line in re.findall(r"^COPY (.+)$", BASE + GATEWAY, re.M):
+        *sources, target = line.split()
+        for source in sources:
+            place = app / target if target != "./" else app / source
+            (shutil.copytree if (ROOT / source).is_dir() else shutil.copy)(ROOT / source, place)
+    subprocess.run([sys.executable, "-m", "venv", str(made)], check=True)
+    (install,) = re.findall(r"^RUN (pip install [^&\n]+)", GATEWAY, re.M)
+    command = [str(made / "bin" / "python"), "-m", *shlex.split(install), "--quiet"]
+    subprocess.run(command, cwd=app, check=True, capture_output=True, text=True, timeout=400)
+    shutil.rmtree(app)  # What runs is what was installed.
+    return made / "bin"
+
+
+@pytest.mark.timeout(500)
+def test_what_is_installed_has_no_torch_and_nothing_of_the_exporters(environment: Path) -> None:
+    listed = subprocess.run(
+        [str(environment / "python"), "-m", "pip", "list", "--format", "json"],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    names = {entry["name"].lower() for entry in json.loads(listed.stdout)}
+    assert {"red-align", "fastapi", "grpcio", "tritonclient", "onnxruntime"} <= names
+    assert not names & {"torch", "onnx", "onnxscript", "onnxslim", "scikit-image", "matplotlib"}
+
+
+def test_the_images_command_serves_and_its_health_check_sees_it(environment: Path, tmp_path: Path) -> None:
+    (started,) = re.findall(r"^CMD (\[.+\])$", GATEWAY, re.M)
+    program, *arguments = json.loads(started)
+    (checked,) = re.findall(r"^    CMD (\[.+\])$", GATEWAY, re.M)
+    _, *check = json.loads(checked)
+    with running_server([str(environment / program), *arguments], TEMP_DIR=str(tmp_path)) as server:
+        check[-1] = check[-1].replace("http://127.0.0.1:8080", server.http)
+        subprocess.run([str(environment / "python"), *check], check=True, timeout=20)
+        body = carphone_path().read_bytes()
+        answer = httpx.post(f"{server.http}/align", content=body, headers={"content-type": "video/mp4"}, timeout=60)
+        assert [len(frame["faces"]) for frame in answer.json()["frames"]] == [1] * 120
+        assert server.stop() == 0
+    assert list(tmp_path.iterdir()) == []
+    stopped = subprocess.run([str(environment / "python"), *check], check=False, capture_output=True, timeout=20)
+    assert stopped.returncode != 0
