@@ -39,8 +39,8 @@ train: $(DEV)/.done ## train on DATA (300w/{train,val}, ytf/{train,val}) into RU
 eval: $(DEV)/.done ## judge MODEL (a red.onnx) on DATA: pictures with .pts, 300-VW folders, clips
 	$(DEV)/bin/python -m evaluation $(DATA) $(if $(MODEL),--model $(MODEL))
 
-export: $(DEV)/.done ## export RUN's checkpoint to service/models/edge, with a parity check
-	$(DEV)/bin/red-export graphs $(RUN)/checkpoint.pt service/models/edge
+export: $(DEV)/.done ## export RUN's checkpoint to OUT (service/models/edge), with a parity check (FLAGS="--precision fp16 ...")
+	$(DEV)/bin/red-export graphs $(RUN)/checkpoint.pt $(or $(OUT),service/models/edge) $(FLAGS)
 
 repository: $(DEV)/.done ## a Triton model repository of the shipped model in out/models (FLAGS="--cpu", ...)
 	$(DEV)/bin/red-export repository service/models/edge out/models $(FLAGS)

@@ -248,6 +248,7 @@ def make_engine(settings: Settings) -> Engine:
             deadline_s=settings.triton_deadline_s,
             recover_s=settings.triton_recover_s,
             admission_s=settings.triton_admission_s,
+            max_sequences=settings.max_sequences,
         )
     return OnnxEngine(
         settings.model_dir,

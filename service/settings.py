@@ -39,7 +39,7 @@ class Settings(BaseSettings):
     engine_threads: Count = Field(default_factory=_default_threads, description="Threads of one network call.")
     engine_max_batch: Count = Field(16, description="Most faces in one network call.")
     sequence_idle_s: float = Field(30.0, gt=0, description="Seconds after which an unused sequence expires.")
-    max_sequences: Count = Field(1024, description="Most sequences that the engine keeps at once.")
+    max_sequences: Count = Field(1024, description="Most sequences (followed faces) at once.")
 
     triton_url: str = Field(
         "127.0.0.1:8001", description="gRPC address of Triton; several, separated by commas, serve the same model."

@@ -17,7 +17,7 @@ from landmarks import contract
 from landmarks.errors import NotReady, Overloaded, RedAlignError, SequenceUnknown
 from service.engine import Array, ModelInfo, StepResult
 from service.triton_calls import Lost, TritonCalls
-from service.triton_model import model_info
+from service.triton_model import model_info, sequence_places
 
 log = logging.getLogger(__name__)
 RETRY_S = 0.1
@@ -48,10 +48,12 @@ class TritonEngine:
         deadline_s: float = 5.0,
         recover_s: float = 20.0,
         admission_s: float = 0.5,
+        max_sequences: int = 1024,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._servers = [TritonCalls(url, deadline_s) for url in urls]
         self._recover_s, self._admission_s = recover_s, admission_s
+        self._max_sequences = max_sequences
         self._clock = clock
         self._info: ModelInfo | None = None
         self._kept: dict[str, _Kept] = {}
@@ -87,6 +89,12 @@ class TritonEngine:
                     told = str(error)
                     continue
                 self._info = model_info(step, acquire)
+                if (places := sequence_places(step)) < self._max_sequences:
+                    log.warning(
+                        "the server admits %d sequences, RED_MAX_SEQUENCES allows %d here alone: "
+                        "the last ones will wait RED_TRITON_ADMISSION_S and be refused",
+                        *(places, self._max_sequences),
+                    )
                 return
             await asyncio.sleep(RETRY_S)
 
@@ -103,8 +111,10 @@ class TritonEngine:
     async def step(
         self, sequence: str, crop: NDArray[np.uint8], prior: Array, *, start: bool = False, resume: Array | None = None
     ) -> StepResult:
-        """See Engine.step. Raises Overloaded when the server has no place for a sequence that starts."""
+        """See Engine.step. Raises Overloaded when there is no place for a sequence that starts, here or there."""
         if start:
+            if sequence not in self._kept and len(self._kept) >= self._max_sequences:
+                raise Overloaded(f"{self._max_sequences} sequences are in use", limit="max_sequences")
             self._kept[sequence] = _Kept(self._memory(resume), self._turn())
         kept = self._kept.get(sequence)
         if kept is None:

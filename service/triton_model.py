@@ -30,6 +30,12 @@ def model_info(step: config_pb2.ModelConfig, acquire: config_pb2.ModelConfig) ->
     return info
 
 
+def sequence_places(step: config_pb2.ModelConfig) -> int:
+    """How many sequences the server admits at once, by its strategy: candidates, or the slots of all batches."""
+    candidates: int = step.sequence_batching.oldest.max_candidate_sequences
+    return candidates or sum(max(group.count, 1) * max(step.max_batch_size, 1) for group in step.instance_group)
+
+
 def _info(config: config_pb2.ModelConfig) -> ModelInfo:
     values = {name: parameter.string_value for name, parameter in config.parameters.items()}
     try:

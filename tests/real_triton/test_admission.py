@@ -41,3 +41,27 @@ async def test_ended_sequences_give_their_places_back(make_triton: Make) -> None
     async with engine_of(server.url, admission_s=5.0) as engine:
         for i in range(12):  # six times as many as there are places; the idle limit is a minute
             await Stream(engine, f"{i}").run(crops)
+
+
+async def test_a_gateway_that_may_have_more_than_the_server_admits_says_so(
+    make_triton: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = make_triton(candidates=4, max_batch=2)
+    async with engine_of(server.url, max_sequences=4):
+        assert "admits" not in caplog.text
+    async with engine_of(server.url, max_sequences=5):
+        assert "admits 4 sequences, RED_MAX_SEQUENCES allows 5" in caplog.text
+
+
+async def test_a_gateways_own_limit_is_told_before_the_server_is_asked(make_triton: Make) -> None:
+    server = make_triton(candidates=4, max_batch=2)
+    crops = moving_faces(2, 2)
+    async with engine_of(server.url, max_sequences=1) as engine:
+        first = Stream(engine, "a")
+        await first.step(crops[0, 0])
+        with pytest.raises(Overloaded) as refused:
+            await Stream(engine, "b").step(crops[0, 1])
+        assert refused.value.metadata == {"limit": "max_sequences"}
+        await first.step(crops[1, 0])
+        await engine.end("a")
+        await Stream(engine, "b").step(crops[0, 1])
