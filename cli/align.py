@@ -14,8 +14,9 @@ from tqdm import tqdm
 
 from cli.overlay import write_overlay
 from landmarks.frames import FrameResult, StreamEnd, VideoInfo
+from service.clip_run import ClipRun
 from service.formats import ClipSource, csv_pieces, json_pieces, ndjson_pieces
-from service.gateway import ClipOptions, ClipRun, Gateway
+from service.gateway import ClipOptions, Gateway
 from service.settings import Settings
 
 
@@ -60,7 +61,7 @@ async def align_clip(job: AlignJob, settings: Settings) -> bool:
     gateway = Gateway.from_settings(settings)
     try:
         await gateway.start()
-        async with gateway.clip(job.clip, ClipOptions(job.max_faces, job.stride)) as run:
+        async with gateway.clip(job.clip, ClipOptions(job.max_faces, stride=job.stride)) as run:
             began = time.perf_counter()
             with _output(job.output) as out, tqdm(unit=" frames", disable=job.quiet, file=sys.stderr) as bar:
                 watched = _Watched(run, bar, job.overlay is not None)

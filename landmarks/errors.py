@@ -82,6 +82,24 @@ class ConfigRepeated(InvalidRequest):
     reason = "CONFIG_REPEATED"
 
 
+class TimestampNotGrowing(InvalidRequest):
+    """A frame is not later than the last one; it is refused, the stream goes on."""
+
+    reason = "TIMESTAMP_NOT_GROWING"
+
+
+class BadResumeToken(InvalidRequest):
+    """A resume token that is forged, damaged, or of another tenant or model."""
+
+    reason = "BAD_RESUME_TOKEN"
+
+
+class ExpiredResumeToken(BadResumeToken):
+    """A resume token that was good once."""
+
+    reason = "RESUME_TOKEN_EXPIRED"
+
+
 class TooLarge(RedAlignError):
     """An upload or frame exceeds a limit; ``metadata`` names it."""
 
@@ -96,6 +114,13 @@ class SequenceUnknown(RedAlignError):
     reason = "SEQUENCE_UNKNOWN"
 
 
+class StreamBusy(RedAlignError):
+    """Someone is sending to the stream of this id already."""
+
+    code = "ABORTED"
+    reason = "STREAM_BUSY"
+
+
 class Overloaded(RedAlignError):
     """A bound is reached; try again later."""
 
@@ -108,6 +133,13 @@ class NotReady(RedAlignError):
 
     code = "UNAVAILABLE"
     reason = "NOT_READY"
+
+
+class GoingAway(RedAlignError):
+    """The service is shutting down; the stream can go on at another one with its token."""
+
+    code = "UNAVAILABLE"
+    reason = "GOING_AWAY"
 
 
 class ModelMismatch(RedAlignError):

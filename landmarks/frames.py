@@ -75,8 +75,14 @@ class VideoInfo:
 
 @dataclass(frozen=True, slots=True)
 class StreamEnd:
-    """How a clip or stream ended: ``complete`` is False when part of it could not be read."""
+    """How a clip or stream ended: ``complete`` is False when part of it could not be read.
+
+    ``frame_count`` are the frames answered, ``dropped_count`` those of them that were left out. ``resume_token`` lets
+    the stream go on anywhere from here; empty where none was asked for.
+    """
 
     complete: bool
     frame_count: int
     warnings: tuple[str, ...] = field(default=())
+    dropped_count: int = 0
+    resume_token: str = ""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import aclosing, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -14,18 +14,21 @@ from typing import TypeVar
 import anyio
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from landmarks.contract import CROP_SIZE
-from landmarks.errors import BadFrame, ConfigurationError, InvalidRequest, NotReady, Overloaded, RedAlignError
-from landmarks.frames import Frame, FrameResult, StreamEnd, VideoInfo
-from service.decode.images import decode_frame
-from service.decode.reader import DecodeLimits, Reader, open_media
+from landmarks.errors import ConfigurationError, GoingAway, InvalidRequest, NotReady, Overloaded
+from service.admission import Admission
+from service.clip_run import ClipRun
+from service.decode.reader import DecodeLimits, open_media
 from service.detector import Detector, YuNetDetector
 from service.engine import Engine
+from service.kept_streams import KeptStreams, Lease
 from service.onnx_engine import OnnxEngine
 from service.session import Session, TrackingOptions
+from service.session_state import SessionState
 from service.settings import Settings
+from service.stream_run import StreamRun
+from service.tokens import TokenSealer
 from service.triton_engine import TritonEngine
 
 log = logging.getLogger(__name__)
@@ -34,114 +37,25 @@ _BLANK = np.zeros((CROP_SIZE, CROP_SIZE, 3), np.uint8)
 
 
 @dataclass(frozen=True, slots=True)
-class ClipOptions:
-    """What a clip request may choose; 0 stands for the default of 1."""
+class StreamOptions:
+    """What a stream may choose, and whose it is; 0 stands for the default of 1.
+
+    With a ``stream_id`` it goes on where the tenant's stream of that name stopped, with a ``resume_token`` where that
+    was made, whoever holds it.
+    """
 
     max_faces: int = 1
+    stream_id: str = ""
+    resume_token: str = ""
+    tenant: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ClipOptions(StreamOptions):
+    """What a clip request may choose; ``want_token`` asks for a resume token at its end."""
+
     stride: int = 1
-
-
-class ClipRun:
-    """One opened clip: its size at once, its results as an iterator, and its end after them."""
-
-    def __init__(self, gateway: Gateway, reader: Reader, session: Session, stride: int) -> None:
-        self._gateway, self._reader, self._session, self._stride = gateway, reader, session, stride
-        self._count = 0
-        self._rest = self._answers()
-        self._first: list[FrameResult] = []
-
-    @property
-    def video(self) -> VideoInfo:
-        """Size and rate."""
-        return self._reader.info
-
-    @property
-    def end(self) -> StreamEnd:
-        """How it ended; final once ``results`` is exhausted."""
-        return StreamEnd(self._reader.complete, self._count, tuple(self._reader.warnings))
-
-    async def begin(self) -> None:
-        """Answer two frames ahead of ``results``: what refuses them can then be told before an answer began.
-
-        A face that the first one shows takes its place in the engine with the second.
-        """
-        while len(self._first) < 2 and (result := await anext(self._rest, None)) is not None:
-            self._first.append(result)
-
-    async def results(self) -> AsyncGenerator[FrameResult]:
-        """One result a frame, in order; can be had once."""
-        async with aclosing(self._rest):
-            for result in self._first:
-                yield result
-            async for result in self._rest:
-                yield result
-
-    async def close(self) -> None:
-        """Stop wherever it is; ``Gateway.clip`` does."""
-        await self._rest.aclose()
-
-    async def _answers(self) -> AsyncGenerator[FrameResult]:
-        """The next frame decodes while this one is looked at."""
-        frames = self._reader.frames(self._stride)
-        ahead = asyncio.ensure_future(self._next(frames))
-        try:
-            while (frame := await asyncio.shield(ahead)) is not None:
-                ahead = asyncio.ensure_future(self._next(frames))
-                result = await self._session.step(frame)
-                self._count += 1
-                yield result
-        finally:
-            # Wait for the thread that still decodes, however this ends; what it brings is not wanted any more.
-            with anyio.CancelScope(shield=True):
-                await asyncio.gather(ahead, return_exceptions=True)
-
-    async def _next(self, frames: Iterator[Frame]) -> Frame | None:
-        try:
-            return await self._gateway.in_worker(lambda: next(frames, None))
-        except RedAlignError as error:  # such as a frame that grew beyond the limit in mid-clip
-            self._reader.complete = False
-            self._reader.warnings.append(error.message)
-            return None
-
-
-class StreamRun:
-    """One live stream: frames are answered one after another."""
-
-    def __init__(self, gateway: Gateway, session: Session) -> None:
-        self._gateway, self._session = gateway, session
-        self._count = 0
-
-    @property
-    def end(self) -> StreamEnd:
-        """How many frames were answered."""
-        return StreamEnd(True, self._count)
-
-    async def encoded(self, data: bytes, time_s: float) -> FrameResult:
-        """Answer a JPEG or PNG."""
-        return await self._answer(lambda: decode_frame(data, self._gateway.limits.check), time_s)
-
-    async def raw(self, data: bytes, width: int, height: int, time_s: float) -> FrameResult:
-        """Answer raw RGB: height * width * 3 bytes."""
-        return await self._answer(lambda: _raw_image(data, width, height, self._gateway.limits), time_s)
-
-    async def broken(self, error: RedAlignError, time_s: float) -> FrameResult:
-        """Answer a frame that is wrong before it is decoded."""
-
-        def fail() -> NDArray[np.uint8]:
-            raise error
-
-        return await self._answer(fail, time_s)
-
-    async def _answer(self, decode: Callable[[], NDArray[np.uint8]], time_s: float) -> FrameResult:
-        try:
-            if not (np.isfinite(time_s) and time_s >= 0):
-                raise BadFrame(f"time_s is {time_s}, it must be finite and not negative")
-            frame = Frame(self._count, time_s, await self._gateway.in_worker(decode))
-        except RedAlignError as error:
-            frame = Frame(self._count, time_s, None, error)
-        result = await self._session.step(frame)
-        self._count += 1
-        return result
+    want_token: bool = False
 
 
 class Gateway:
@@ -153,6 +67,12 @@ class Gateway:
         # One thread more than workers: a long decode must not hold up the small work of live streams.
         self._workers = ThreadPoolExecutor(settings.workers + 1, thread_name_prefix="worker")
         self.ready = False
+        self.leaving = asyncio.Event()
+        """Set when the service is to go away: streams are sent elsewhere, uploads finish."""
+        self.streams = Admission("max_streams", settings.max_streams)
+        self.uploads = Admission("max_uploads", settings.max_uploads)
+        self.kept = KeptStreams(settings.stream_idle_s, settings.max_kept_streams)
+        self.tokens = TokenSealer(settings.token_key_list, settings.token_ttl_s)
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Gateway:
@@ -203,30 +123,54 @@ class Gateway:
     @asynccontextmanager
     async def clip(self, path: Path, options: ClipOptions) -> AsyncIterator[ClipRun]:
         """Open a clip file; raises what open_media raises. Everything is given back at the end of the block."""
-        session = self._session(options.max_faces)
         if options.stride < 0:
             raise InvalidRequest(f"stride is {options.stride}, it must be 1 or more")
-        reader = await self.in_worker(lambda: open_media(path, self.limits))
-        run = ClipRun(self, reader, session, options.stride or 1)
-        try:
-            yield run
-        finally:
-            with anyio.CancelScope(shield=True):
-                await run.close()
-                await session.close()
-                await self.in_worker(reader.close)
+        async with self._begin(options, same_clock=False) as (lease, session, first_index):
+            reader = await self.in_worker(lambda: open_media(path, self.limits))
+            run = ClipRun(self.in_worker, reader, session, options.stride or 1, first_index)
+            if options.want_token or options.stream_id or options.resume_token:
+                run.seal_with(self._sealer(options.tenant))
+            try:
+                yield run
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await run.close()
+                    lease.state = run.state
+                    await self.in_worker(reader.close)
 
     @asynccontextmanager
-    async def stream(self, max_faces: int) -> AsyncIterator[StreamRun]:
-        """Begin a live stream."""
-        session = self._session(max_faces)
+    async def stream(self, options: StreamOptions) -> AsyncIterator[StreamRun]:
+        """Begin a live stream, or go on with one. Raises Overloaded where ``max_streams`` are open."""
+        with self.streams.place():
+            async with self._begin(options, same_clock=True) as (lease, session, first_index):
+                run = StreamRun(self.in_worker, self.limits, session, self._sealer(options.tenant), first_index)
+                try:
+                    yield run
+                finally:
+                    lease.state = run.state
+
+    @asynccontextmanager
+    async def _begin(self, options: StreamOptions, *, same_clock: bool) -> AsyncIterator[tuple[Lease, Session, int]]:
+        """A session that stands where the stream stood, under a lease of its name; both end with the block."""
+        session = self._session(options.max_faces)
+        lease = self.kept.lease(options.tenant, options.stream_id)
         try:
-            yield StreamRun(self, session)
+            if options.resume_token:
+                lease.state = self.tokens.open(options.resume_token, options.tenant, self.engine.info)
+            if lease.state is not None:
+                session.go_on(lease.state, same_clock=same_clock, resumed=bool(options.resume_token))
+            yield lease, session, lease.state.next_index if lease.state is not None else 0
         finally:
             with anyio.CancelScope(shield=True):
                 await session.close()
+            self.kept.give_back(lease)
+
+    def _sealer(self, tenant: str) -> Callable[[SessionState], str]:
+        return lambda state: self.tokens.seal(state, tenant, self.engine.info)
 
     def _session(self, max_faces: int) -> Session:
+        if self.leaving.is_set():
+            raise GoingAway("the service is going away")
         if not self.ready:
             raise NotReady("the service is not ready")
         limit = self.settings.max_faces
@@ -257,12 +201,3 @@ def make_engine(settings: Settings) -> Engine:
         idle_s=settings.sequence_idle_s,
         max_sequences=settings.max_sequences,
     )
-
-
-def _raw_image(data: bytes, width: int, height: int, limits: DecodeLimits) -> NDArray[np.uint8]:
-    if width < 1 or height < 1:
-        raise BadFrame(f"a raw frame of {width}x{height} has no pixels")
-    limits.check(width, height)
-    if len(data) != width * height * 3:
-        raise BadFrame(f"a raw frame of {width}x{height} has {width * height * 3} bytes, {len(data)} came")
-    return np.frombuffer(data, np.uint8).reshape(height, width, 3)

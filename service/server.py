@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import signal
 from collections.abc import Callable
 
@@ -17,7 +18,6 @@ from service.rpc.server import GrpcServer
 from service.settings import Settings
 
 log = logging.getLogger(__name__)
-GRACE_S = 10.0
 
 
 class _Uvicorn(uvicorn.Server):
@@ -54,7 +54,7 @@ async def _serve_both(
         host=settings.host,
         port=settings.http_port,
         log_level=settings.log_level.lower(),
-        timeout_graceful_shutdown=int(GRACE_S),
+        timeout_graceful_shutdown=math.ceil(settings.grace_s),
         lifespan="off",
     )
     http = _Uvicorn(config)
@@ -81,8 +81,9 @@ async def _serve_both(
         for task in (starting, stopping):
             task.cancel()
         gateway.ready = False
+        gateway.leaving.set()
         http.should_exit = True
-        await asyncio.gather(starting, stopping, serving, rpc.stop(GRACE_S), return_exceptions=True)
+        await asyncio.gather(starting, stopping, serving, rpc.stop(settings.grace_s), return_exceptions=True)
 
 
 async def _run_http(http: uvicorn.Server) -> None:

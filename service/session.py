@@ -11,18 +11,20 @@ import math
 import secrets
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from landmarks.contract import CROP_SIZE
 from landmarks.crop import cut_face
-from landmarks.errors import FrameSizeChanged, RedAlignError
+from landmarks.errors import FrameSizeChanged, RedAlignError, TimestampNotGrowing
 from landmarks.frames import Face, Frame, FrameResult, FrameStatus, Landmarks
 from landmarks.geometry import FaceBox, FaceRegion, Similarity
 from landmarks.tracking import face_look, face_score, is_cut, is_lost, region_from_landmarks
 from service.detector import Detection, Detector
 from service.engine import Array, Engine, StepResult
+from service.session_state import SessionState, TrackState
 
 NEVER = 1 << 30
 """Frames since a search that was never made."""
@@ -67,6 +69,14 @@ class _Track:
     def face(self) -> Face:
         return Face(self.track_id, self.box, self.score, Landmarks(self.points, self.confidence))
 
+    def state(self) -> TrackState:
+        return TrackState(self.track_id, self.points, self.confidence, self.memory, self.look)
+
+    @classmethod
+    def of(cls, state: TrackState) -> Self:
+        """A track that begins a sequence of its own with the memory it had."""
+        return cls(state.track_id, _new_sequence(), state.points, state.confidence, state.memory, state.look)
+
 
 @dataclass(slots=True)
 class Session:
@@ -80,25 +90,47 @@ class Session:
     _next_id: int = 0
     _size: tuple[int, int] | None = None
     _since_search: int = NEVER
-    _time_s: float = 0.0
+    _time_s: float | None = None  # of the last frame
+    _restored: bool = False
 
     async def step(self, frame: Frame) -> FrameResult:
         """The answer to one frame. What is wrong with the frame itself is told in the answer, not raised."""
         if frame.image is None:
             error = frame.error or RedAlignError("the frame is missing")
             return FrameResult(frame.index, frame.time_s, FrameStatus.ERROR, error=error)
+        if self._time_s is not None and not frame.time_s > self._time_s:
+            message = f"frame {frame.index} is at {frame.time_s:g} s, the last one was at {self._time_s:g} s"
+            return FrameResult(frame.index, frame.time_s, FrameStatus.ERROR, error=TimestampNotGrowing(message))
         height, width = frame.image.shape[:2]
         if self._size is None:
             self._size = (width, height)
         elif self._size != (width, height):
             message = f"frame {frame.index} is {width}x{height}, the stream began with {self._size[0]}x{self._size[1]}"
             return FrameResult(frame.index, frame.time_s, FrameStatus.ERROR, error=FrameSizeChanged(message))
-        gap_s, self._time_s = frame.time_s - self._time_s, frame.time_s
+        # A new segment's clock begins anew; its first frame follows the last one of before.
+        gap_s = 0.0 if self._time_s is None else frame.time_s - self._time_s
+        self._time_s = frame.time_s
         await self._follow(frame.image, gap_s)
         await self._search(frame.image)
         faces = tuple(track.face() for track in self._tracks)
-        resumed = any(track.resumed for track in self._tracks)
+        resumed = self._restored or any(track.resumed for track in self._tracks)
+        self._restored = False
         return FrameResult(frame.index, frame.time_s, faces=faces, resumed=resumed)
+
+    def state(self, next_index: int) -> SessionState:
+        """What the session is after its last frame; ``next_index`` is the number of the frame that comes next."""
+        tracks = tuple(track.state() for track in self._tracks)
+        return SessionState(tracks, self._next_id, next_index, self._size, self._since_search, self._time_s)
+
+    def go_on(self, state: SessionState, *, same_clock: bool, resumed: bool) -> None:
+        """Go on from a state, before the first frame.
+
+        With ``same_clock`` times go on to grow from there, else they begin anew. ``resumed`` tells the first answer so.
+        """
+        self._tracks = [_Track.of(track) for track in state.tracks[: self.options.max_faces]]
+        self._next_id, self._size, self._since_search = state.next_id, state.size, state.since_search
+        self._time_s = state.time_s if same_clock else None
+        self._restored = resumed and bool(self._tracks)
 
     async def close(self) -> None:
         """End all sequences; safe to call twice."""

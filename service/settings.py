@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from landmarks.errors import ConfigurationError
@@ -65,6 +65,21 @@ class Settings(BaseSettings):
     begin_above: Unit = Field(0.25, description="A new face is kept when its first score reaches this, 0 to 1.")
     max_faces: Count = Field(8, description="Largest max_faces a request may ask for.")
 
+    max_streams: Count = Field(64, description="Most live streams open at once.")
+    max_uploads: Count = Field(16, description="Most uploads (clips) under way at once.")
+    stream_queue: Count = Field(4, description="Frames of one live stream that may wait to be answered.")
+    stream_idle_s: float = Field(
+        120.0, gt=0, description="Seconds for which a stream with an id is kept for its next segment or connection."
+    )
+    max_kept_streams: Count = Field(1024, description="Most streams with an id that are kept at once.")
+    token_keys: SecretStr = Field(
+        SecretStr(""),
+        description="Keys of resume tokens (urlsafe base64 of 32 bytes), by comma: the first seals, all open. "
+        "Without one, tokens hold for this process alone.",
+    )
+    token_ttl_s: float = Field(3600.0, gt=0, description="Seconds for which a resume token is good.")
+    grace_s: float = Field(30.0, gt=0, description="Seconds that uploads under way get to finish after SIGTERM.")
+
     max_upload_bytes: Count = Field(2 * 1024**3, description="Largest upload in bytes.")
     max_frame_pixels: Count = Field(MAX_FRAME_PIXELS, description="Largest frame, width times height, in pixels.")
     max_message_bytes: Count = Field(GRPC_MESSAGE_BYTES, description="Largest gRPC message in bytes.")
@@ -74,6 +89,11 @@ class Settings(BaseSettings):
     )
     temp_dir: Path | None = Field(None, description="Folder for uploads while they are read; by default the system's.")
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least level that is logged.")
+
+    @property
+    def token_key_list(self) -> list[str]:
+        """The keys of resume tokens."""
+        return [key.strip() for key in self.token_keys.get_secret_value().split(",") if key.strip()]
 
 
 def read_settings() -> Settings:

@@ -65,8 +65,9 @@ def video_values(video: VideoInfo) -> dict[str, Any]:
 
 
 def end_values(end: StreamEnd) -> dict[str, Any]:
-    """complete, warnings, frame_count."""
-    return {"complete": end.complete, "warnings": list(end.warnings), "frame_count": end.frame_count}
+    """complete, warnings, frame_count, and resume_token where one was asked for."""
+    values = {"complete": end.complete, "warnings": list(end.warnings), "frame_count": end.frame_count}
+    return values | ({"resume_token": end.resume_token} if end.resume_token else {})
 
 
 def _rounded(values: np.ndarray[Any, Any], decimals: int) -> list[float]:

@@ -24,51 +24,55 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!landmarks/v1/face_landmarks.proto\x12\x0clandmarks.v1\"x\n\x12\x41lignStreamRequest\x12,\n\x06\x63onfig\x18\x01 \x01(\x0b\x32\x1a.landmarks.v1.StreamConfigH\x00\x12)\n\x05\x66rame\x18\x02 \x01(\x0b\x32\x18.landmarks.v1.VideoFrameH\x00\x42\t\n\x07request\"4\n\x0cStreamConfig\x12\x11\n\tmax_faces\x18\x01 \x01(\r\x12\x11\n\tstream_id\x18\x02 \x01(\t\"_\n\nVideoFrame\x12\x11\n\x07\x65ncoded\x18\x01 \x01(\x0cH\x00\x12%\n\x03raw\x18\x02 \x01(\x0b\x32\x16.landmarks.v1.RawImageH\x00\x12\x0e\n\x06time_s\x18\x03 \x01(\x01\x42\x07\n\x05image\"6\n\x08RawImage\x12\r\n\x05width\x18\x01 \x01(\r\x12\x0e\n\x06height\x18\x02 \x01(\r\x12\x0b\n\x03rgb\x18\x03 \x01(\x0c\"r\n\x13\x41lignStreamResponse\x12*\n\x05\x66rame\x18\x01 \x01(\x0b\x32\x19.landmarks.v1.FrameResultH\x00\x12&\n\x03\x65nd\x18\x02 \x01(\x0b\x32\x17.landmarks.v1.StreamEndH\x00\x42\x07\n\x05\x65vent\"Z\n\x10\x41lignClipRequest\x12*\n\x06\x63onfig\x18\x01 \x01(\x0b\x32\x18.landmarks.v1.ClipConfigH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x42\t\n\x07request\"/\n\nClipConfig\x12\x11\n\tmax_faces\x18\x01 \x01(\r\x12\x0e\n\x06stride\x18\x02 \x01(\r\"\x9a\x01\n\x11\x41lignClipResponse\x12(\n\x05video\x18\x01 \x01(\x0b\x32\x17.landmarks.v1.VideoInfoH\x00\x12*\n\x05\x66rame\x18\x02 \x01(\x0b\x32\x19.landmarks.v1.FrameResultH\x00\x12&\n\x03\x65nd\x18\x03 \x01(\x0b\x32\x17.landmarks.v1.StreamEndH\x00\x42\x07\n\x05\x65vent\">\n\tVideoInfo\x12\r\n\x05width\x18\x01 \x01(\r\x12\x0e\n\x06height\x18\x02 \x01(\r\x12\x12\n\nframe_rate\x18\x03 \x01(\x01\"\xb4\x01\n\x0b\x46rameResult\x12\r\n\x05index\x18\x01 \x01(\x04\x12\x0e\n\x06time_s\x18\x02 \x01(\x01\x12)\n\x06status\x18\x03 \x01(\x0e\x32\x19.landmarks.v1.FrameStatus\x12!\n\x05\x66\x61\x63\x65s\x18\x04 \x03(\x0b\x32\x12.landmarks.v1.Face\x12\x0f\n\x07resumed\x18\x05 \x01(\x08\x12\'\n\x05\x65rror\x18\x06 \x01(\x0b\x32\x18.landmarks.v1.FrameError\"n\n\x04\x46\x61\x63\x65\x12\x10\n\x08track_id\x18\x01 \x01(\x04\x12\x1e\n\x03\x62ox\x18\x02 \x01(\x0b\x32\x11.landmarks.v1.Box\x12\r\n\x05score\x18\x03 \x01(\x02\x12\x11\n\tlandmarks\x18\x04 \x03(\x02\x12\x12\n\nconfidence\x18\x05 \x03(\x02\"1\n\x03\x42ox\x12\t\n\x01x\x18\x01 \x01(\x02\x12\t\n\x01y\x18\x02 \x01(\x02\x12\t\n\x01w\x18\x03 \x01(\x02\x12\t\n\x01h\x18\x04 \x01(\x02\";\n\nFrameError\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\"D\n\tStreamEnd\x12\x10\n\x08\x63omplete\x18\x01 \x01(\x08\x12\x10\n\x08warnings\x18\x02 \x03(\t\x12\x13\n\x0b\x66rame_count\x18\x03 \x01(\x04\"\x10\n\x0eGetInfoRequest\"\xbe\x01\n\x0fGetInfoResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x18\n\x10\x63ontract_version\x18\x02 \x01(\r\x12\"\n\x05model\x18\x03 \x01(\x0b\x32\x13.landmarks.v1.Model\x12\x0e\n\x06scheme\x18\x04 \x01(\t\x12\x12\n\nnum_points\x18\x05 \x01(\r\x12\x12\n\nmean_shape\x18\x06 \x03(\x02\x12$\n\x06limits\x18\x07 \x01(\x0b\x32\x14.landmarks.v1.Limits\"=\n\x05Model\x12\x0e\n\x06preset\x18\x01 \x01(\t\x12\x14\n\x0ctraining_run\x18\x02 \x01(\t\x12\x0e\n\x06\x65ngine\x18\x03 \x01(\t\"j\n\x06Limits\x12\x11\n\tmax_faces\x18\x01 \x01(\r\x12\x18\n\x10max_upload_bytes\x18\x02 \x01(\x04\x12\x18\n\x10max_frame_pixels\x18\x03 \x01(\x04\x12\x19\n\x11max_message_bytes\x18\x04 \x01(\x04*r\n\x0b\x46rameStatus\x12\x1c\n\x18\x46RAME_STATUS_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x46RAME_STATUS_OK\x10\x01\x12\x18\n\x14\x46RAME_STATUS_DROPPED\x10\x02\x12\x16\n\x12\x46RAME_STATUS_ERROR\x10\x03\x32\x87\x02\n\x13\x46\x61\x63\x65LandmarkService\x12V\n\x0b\x41lignStream\x12 .landmarks.v1.AlignStreamRequest\x1a!.landmarks.v1.AlignStreamResponse(\x01\x30\x01\x12P\n\tAlignClip\x12\x1e.landmarks.v1.AlignClipRequest\x1a\x1f.landmarks.v1.AlignClipResponse(\x01\x30\x01\x12\x46\n\x07GetInfo\x12\x1c.landmarks.v1.GetInfoRequest\x1a\x1d.landmarks.v1.GetInfoResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!landmarks/v1/face_landmarks.proto\x12\x0clandmarks.v1\"x\n\x12\x41lignStreamRequest\x12,\n\x06\x63onfig\x18\x01 \x01(\x0b\x32\x1a.landmarks.v1.StreamConfigH\x00\x12)\n\x05\x66rame\x18\x02 \x01(\x0b\x32\x18.landmarks.v1.VideoFrameH\x00\x42\t\n\x07request\"\x82\x01\n\x0cStreamConfig\x12\x11\n\tmax_faces\x18\x01 \x01(\r\x12\x11\n\tstream_id\x18\x02 \x01(\t\x12 \n\x04\x66low\x18\x03 \x01(\x0e\x32\x12.landmarks.v1.Flow\x12\x14\n\x0cresume_token\x18\x04 \x01(\t\x12\x14\n\x0cresume_every\x18\x05 \x01(\r\"s\n\nVideoFrame\x12\x11\n\x07\x65ncoded\x18\x01 \x01(\x0cH\x00\x12%\n\x03raw\x18\x02 \x01(\x0b\x32\x16.landmarks.v1.RawImageH\x00\x12\x0e\n\x06time_s\x18\x03 \x01(\x01\x12\x12\n\nmax_age_ms\x18\x04 \x01(\rB\x07\n\x05image\"6\n\x08RawImage\x12\r\n\x05width\x18\x01 \x01(\r\x12\x0e\n\x06height\x18\x02 \x01(\r\x12\x0b\n\x03rgb\x18\x03 \x01(\x0c\"\xa1\x01\n\x13\x41lignStreamResponse\x12*\n\x05\x66rame\x18\x01 \x01(\x0b\x32\x19.landmarks.v1.FrameResultH\x00\x12&\n\x03\x65nd\x18\x02 \x01(\x0b\x32\x17.landmarks.v1.StreamEndH\x00\x12-\n\ngoing_away\x18\x03 \x01(\x0b\x32\x17.landmarks.v1.GoingAwayH\x00\x42\x07\n\x05\x65vent\"5\n\tGoingAway\x12\x14\n\x0cresume_token\x18\x01 \x01(\t\x12\x12\n\nnext_index\x18\x02 \x01(\x04\"Z\n\x10\x41lignClipRequest\x12*\n\x06\x63onfig\x18\x01 \x01(\x0b\x32\x18.landmarks.v1.ClipConfigH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x42\t\n\x07request\"X\n\nClipConfig\x12\x11\n\tmax_faces\x18\x01 \x01(\r\x12\x0e\n\x06stride\x18\x02 \x01(\r\x12\x11\n\tstream_id\x18\x03 \x01(\t\x12\x14\n\x0cresume_token\x18\x04 \x01(\t\"\x9a\x01\n\x11\x41lignClipResponse\x12(\n\x05video\x18\x01 \x01(\x0b\x32\x17.landmarks.v1.VideoInfoH\x00\x12*\n\x05\x66rame\x18\x02 \x01(\x0b\x32\x19.landmarks.v1.FrameResultH\x00\x12&\n\x03\x65nd\x18\x03 \x01(\x0b\x32\x17.landmarks.v1.StreamEndH\x00\x42\x07\n\x05\x65vent\">\n\tVideoInfo\x12\r\n\x05width\x18\x01 \x01(\r\x12\x0e\n\x06height\x18\x02 \x01(\r\x12\x12\n\nframe_rate\x18\x03 \x01(\x01\"\xca\x01\n\x0b\x46rameResult\x12\r\n\x05index\x18\x01 \x01(\x04\x12\x0e\n\x06time_s\x18\x02 \x01(\x01\x12)\n\x06status\x18\x03 \x01(\x0e\x32\x19.landmarks.v1.FrameStatus\x12!\n\x05\x66\x61\x63\x65s\x18\x04 \x03(\x0b\x32\x12.landmarks.v1.Face\x12\x0f\n\x07resumed\x18\x05 \x01(\x08\x12\'\n\x05\x65rror\x18\x06 \x01(\x0b\x32\x18.landmarks.v1.FrameError\x12\x14\n\x0cresume_token\x18\x07 \x01(\t\"n\n\x04\x46\x61\x63\x65\x12\x10\n\x08track_id\x18\x01 \x01(\x04\x12\x1e\n\x03\x62ox\x18\x02 \x01(\x0b\x32\x11.landmarks.v1.Box\x12\r\n\x05score\x18\x03 \x01(\x02\x12\x11\n\tlandmarks\x18\x04 \x03(\x02\x12\x12\n\nconfidence\x18\x05 \x03(\x02\"1\n\x03\x42ox\x12\t\n\x01x\x18\x01 \x01(\x02\x12\t\n\x01y\x18\x02 \x01(\x02\x12\t\n\x01w\x18\x03 \x01(\x02\x12\t\n\x01h\x18\x04 \x01(\x02\";\n\nFrameError\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\"q\n\tStreamEnd\x12\x10\n\x08\x63omplete\x18\x01 \x01(\x08\x12\x10\n\x08warnings\x18\x02 \x03(\t\x12\x13\n\x0b\x66rame_count\x18\x03 \x01(\x04\x12\x14\n\x0cresume_token\x18\x04 \x01(\t\x12\x15\n\rdropped_count\x18\x05 \x01(\x04\"\x10\n\x0eGetInfoRequest\"\xbe\x01\n\x0fGetInfoResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x18\n\x10\x63ontract_version\x18\x02 \x01(\r\x12\"\n\x05model\x18\x03 \x01(\x0b\x32\x13.landmarks.v1.Model\x12\x0e\n\x06scheme\x18\x04 \x01(\t\x12\x12\n\nnum_points\x18\x05 \x01(\r\x12\x12\n\nmean_shape\x18\x06 \x03(\x02\x12$\n\x06limits\x18\x07 \x01(\x0b\x32\x14.landmarks.v1.Limits\"=\n\x05Model\x12\x0e\n\x06preset\x18\x01 \x01(\t\x12\x14\n\x0ctraining_run\x18\x02 \x01(\t\x12\x0e\n\x06\x65ngine\x18\x03 \x01(\t\"j\n\x06Limits\x12\x11\n\tmax_faces\x18\x01 \x01(\r\x12\x18\n\x10max_upload_bytes\x18\x02 \x01(\x04\x12\x18\n\x10max_frame_pixels\x18\x03 \x01(\x04\x12\x19\n\x11max_message_bytes\x18\x04 \x01(\x04*=\n\x04\x46low\x12\x14\n\x10\x46LOW_UNSPECIFIED\x10\x00\x12\x0e\n\nFLOW_BLOCK\x10\x01\x12\x0f\n\x0b\x46LOW_LATEST\x10\x02*r\n\x0b\x46rameStatus\x12\x1c\n\x18\x46RAME_STATUS_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x46RAME_STATUS_OK\x10\x01\x12\x18\n\x14\x46RAME_STATUS_DROPPED\x10\x02\x12\x16\n\x12\x46RAME_STATUS_ERROR\x10\x03\x32\x87\x02\n\x13\x46\x61\x63\x65LandmarkService\x12V\n\x0b\x41lignStream\x12 .landmarks.v1.AlignStreamRequest\x1a!.landmarks.v1.AlignStreamResponse(\x01\x30\x01\x12P\n\tAlignClip\x12\x1e.landmarks.v1.AlignClipRequest\x1a\x1f.landmarks.v1.AlignClipResponse(\x01\x30\x01\x12\x46\n\x07GetInfo\x12\x1c.landmarks.v1.GetInfoRequest\x1a\x1d.landmarks.v1.GetInfoResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'landmarks.v1.face_landmarks_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_FRAMESTATUS']._serialized_start=1717
-  _globals['_FRAMESTATUS']._serialized_end=1831
+  _globals['_FLOW']._serialized_start=2027
+  _globals['_FLOW']._serialized_end=2088
+  _globals['_FRAMESTATUS']._serialized_start=2090
+  _globals['_FRAMESTATUS']._serialized_end=2204
   _globals['_ALIGNSTREAMREQUEST']._serialized_start=51
   _globals['_ALIGNSTREAMREQUEST']._serialized_end=171
-  _globals['_STREAMCONFIG']._serialized_start=173
-  _globals['_STREAMCONFIG']._serialized_end=225
-  _globals['_VIDEOFRAME']._serialized_start=227
-  _globals['_VIDEOFRAME']._serialized_end=322
-  _globals['_RAWIMAGE']._serialized_start=324
-  _globals['_RAWIMAGE']._serialized_end=378
-  _globals['_ALIGNSTREAMRESPONSE']._serialized_start=380
-  _globals['_ALIGNSTREAMRESPONSE']._serialized_end=494
-  _globals['_ALIGNCLIPREQUEST']._serialized_start=496
-  _globals['_ALIGNCLIPREQUEST']._serialized_end=586
-  _globals['_CLIPCONFIG']._serialized_start=588
-  _globals['_CLIPCONFIG']._serialized_end=635
-  _globals['_ALIGNCLIPRESPONSE']._serialized_start=638
-  _globals['_ALIGNCLIPRESPONSE']._serialized_end=792
-  _globals['_VIDEOINFO']._serialized_start=794
-  _globals['_VIDEOINFO']._serialized_end=856
-  _globals['_FRAMERESULT']._serialized_start=859
-  _globals['_FRAMERESULT']._serialized_end=1039
-  _globals['_FACE']._serialized_start=1041
-  _globals['_FACE']._serialized_end=1151
-  _globals['_BOX']._serialized_start=1153
-  _globals['_BOX']._serialized_end=1202
-  _globals['_FRAMEERROR']._serialized_start=1204
-  _globals['_FRAMEERROR']._serialized_end=1263
-  _globals['_STREAMEND']._serialized_start=1265
-  _globals['_STREAMEND']._serialized_end=1333
-  _globals['_GETINFOREQUEST']._serialized_start=1335
-  _globals['_GETINFOREQUEST']._serialized_end=1351
-  _globals['_GETINFORESPONSE']._serialized_start=1354
-  _globals['_GETINFORESPONSE']._serialized_end=1544
-  _globals['_MODEL']._serialized_start=1546
-  _globals['_MODEL']._serialized_end=1607
-  _globals['_LIMITS']._serialized_start=1609
-  _globals['_LIMITS']._serialized_end=1715
-  _globals['_FACELANDMARKSERVICE']._serialized_start=1834
-  _globals['_FACELANDMARKSERVICE']._serialized_end=2097
+  _globals['_STREAMCONFIG']._serialized_start=174
+  _globals['_STREAMCONFIG']._serialized_end=304
+  _globals['_VIDEOFRAME']._serialized_start=306
+  _globals['_VIDEOFRAME']._serialized_end=421
+  _globals['_RAWIMAGE']._serialized_start=423
+  _globals['_RAWIMAGE']._serialized_end=477
+  _globals['_ALIGNSTREAMRESPONSE']._serialized_start=480
+  _globals['_ALIGNSTREAMRESPONSE']._serialized_end=641
+  _globals['_GOINGAWAY']._serialized_start=643
+  _globals['_GOINGAWAY']._serialized_end=696
+  _globals['_ALIGNCLIPREQUEST']._serialized_start=698
+  _globals['_ALIGNCLIPREQUEST']._serialized_end=788
+  _globals['_CLIPCONFIG']._serialized_start=790
+  _globals['_CLIPCONFIG']._serialized_end=878
+  _globals['_ALIGNCLIPRESPONSE']._serialized_start=881
+  _globals['_ALIGNCLIPRESPONSE']._serialized_end=1035
+  _globals['_VIDEOINFO']._serialized_start=1037
+  _globals['_VIDEOINFO']._serialized_end=1099
+  _globals['_FRAMERESULT']._serialized_start=1102
+  _globals['_FRAMERESULT']._serialized_end=1304
+  _globals['_FACE']._serialized_start=1306
+  _globals['_FACE']._serialized_end=1416
+  _globals['_BOX']._serialized_start=1418
+  _globals['_BOX']._serialized_end=1467
+  _globals['_FRAMEERROR']._serialized_start=1469
+  _globals['_FRAMEERROR']._serialized_end=1528
+  _globals['_STREAMEND']._serialized_start=1530
+  _globals['_STREAMEND']._serialized_end=1643
+  _globals['_GETINFOREQUEST']._serialized_start=1645
+  _globals['_GETINFOREQUEST']._serialized_end=1661
+  _globals['_GETINFORESPONSE']._serialized_start=1664
+  _globals['_GETINFORESPONSE']._serialized_end=1854
+  _globals['_MODEL']._serialized_start=1856
+  _globals['_MODEL']._serialized_end=1917
+  _globals['_LIMITS']._serialized_start=1919
+  _globals['_LIMITS']._serialized_end=2025
+  _globals['_FACELANDMARKSERVICE']._serialized_start=2207
+  _globals['_FACELANDMARKSERVICE']._serialized_end=2470
 # @@protoc_insertion_point(module_scope)

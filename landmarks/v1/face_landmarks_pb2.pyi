@@ -7,12 +7,21 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class Flow(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    FLOW_UNSPECIFIED: _ClassVar[Flow]
+    FLOW_BLOCK: _ClassVar[Flow]
+    FLOW_LATEST: _ClassVar[Flow]
+
 class FrameStatus(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     FRAME_STATUS_UNSPECIFIED: _ClassVar[FrameStatus]
     FRAME_STATUS_OK: _ClassVar[FrameStatus]
     FRAME_STATUS_DROPPED: _ClassVar[FrameStatus]
     FRAME_STATUS_ERROR: _ClassVar[FrameStatus]
+FLOW_UNSPECIFIED: Flow
+FLOW_BLOCK: Flow
+FLOW_LATEST: Flow
 FRAME_STATUS_UNSPECIFIED: FrameStatus
 FRAME_STATUS_OK: FrameStatus
 FRAME_STATUS_DROPPED: FrameStatus
@@ -27,22 +36,30 @@ class AlignStreamRequest(_message.Message):
     def __init__(self, config: _Optional[_Union[StreamConfig, _Mapping]] = ..., frame: _Optional[_Union[VideoFrame, _Mapping]] = ...) -> None: ...
 
 class StreamConfig(_message.Message):
-    __slots__ = ("max_faces", "stream_id")
+    __slots__ = ("max_faces", "stream_id", "flow", "resume_token", "resume_every")
     MAX_FACES_FIELD_NUMBER: _ClassVar[int]
     STREAM_ID_FIELD_NUMBER: _ClassVar[int]
+    FLOW_FIELD_NUMBER: _ClassVar[int]
+    RESUME_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    RESUME_EVERY_FIELD_NUMBER: _ClassVar[int]
     max_faces: int
     stream_id: str
-    def __init__(self, max_faces: _Optional[int] = ..., stream_id: _Optional[str] = ...) -> None: ...
+    flow: Flow
+    resume_token: str
+    resume_every: int
+    def __init__(self, max_faces: _Optional[int] = ..., stream_id: _Optional[str] = ..., flow: _Optional[_Union[Flow, str]] = ..., resume_token: _Optional[str] = ..., resume_every: _Optional[int] = ...) -> None: ...
 
 class VideoFrame(_message.Message):
-    __slots__ = ("encoded", "raw", "time_s")
+    __slots__ = ("encoded", "raw", "time_s", "max_age_ms")
     ENCODED_FIELD_NUMBER: _ClassVar[int]
     RAW_FIELD_NUMBER: _ClassVar[int]
     TIME_S_FIELD_NUMBER: _ClassVar[int]
+    MAX_AGE_MS_FIELD_NUMBER: _ClassVar[int]
     encoded: bytes
     raw: RawImage
     time_s: float
-    def __init__(self, encoded: _Optional[bytes] = ..., raw: _Optional[_Union[RawImage, _Mapping]] = ..., time_s: _Optional[float] = ...) -> None: ...
+    max_age_ms: int
+    def __init__(self, encoded: _Optional[bytes] = ..., raw: _Optional[_Union[RawImage, _Mapping]] = ..., time_s: _Optional[float] = ..., max_age_ms: _Optional[int] = ...) -> None: ...
 
 class RawImage(_message.Message):
     __slots__ = ("width", "height", "rgb")
@@ -55,12 +72,22 @@ class RawImage(_message.Message):
     def __init__(self, width: _Optional[int] = ..., height: _Optional[int] = ..., rgb: _Optional[bytes] = ...) -> None: ...
 
 class AlignStreamResponse(_message.Message):
-    __slots__ = ("frame", "end")
+    __slots__ = ("frame", "end", "going_away")
     FRAME_FIELD_NUMBER: _ClassVar[int]
     END_FIELD_NUMBER: _ClassVar[int]
+    GOING_AWAY_FIELD_NUMBER: _ClassVar[int]
     frame: FrameResult
     end: StreamEnd
-    def __init__(self, frame: _Optional[_Union[FrameResult, _Mapping]] = ..., end: _Optional[_Union[StreamEnd, _Mapping]] = ...) -> None: ...
+    going_away: GoingAway
+    def __init__(self, frame: _Optional[_Union[FrameResult, _Mapping]] = ..., end: _Optional[_Union[StreamEnd, _Mapping]] = ..., going_away: _Optional[_Union[GoingAway, _Mapping]] = ...) -> None: ...
+
+class GoingAway(_message.Message):
+    __slots__ = ("resume_token", "next_index")
+    RESUME_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    NEXT_INDEX_FIELD_NUMBER: _ClassVar[int]
+    resume_token: str
+    next_index: int
+    def __init__(self, resume_token: _Optional[str] = ..., next_index: _Optional[int] = ...) -> None: ...
 
 class AlignClipRequest(_message.Message):
     __slots__ = ("config", "chunk")
@@ -71,12 +98,16 @@ class AlignClipRequest(_message.Message):
     def __init__(self, config: _Optional[_Union[ClipConfig, _Mapping]] = ..., chunk: _Optional[bytes] = ...) -> None: ...
 
 class ClipConfig(_message.Message):
-    __slots__ = ("max_faces", "stride")
+    __slots__ = ("max_faces", "stride", "stream_id", "resume_token")
     MAX_FACES_FIELD_NUMBER: _ClassVar[int]
     STRIDE_FIELD_NUMBER: _ClassVar[int]
+    STREAM_ID_FIELD_NUMBER: _ClassVar[int]
+    RESUME_TOKEN_FIELD_NUMBER: _ClassVar[int]
     max_faces: int
     stride: int
-    def __init__(self, max_faces: _Optional[int] = ..., stride: _Optional[int] = ...) -> None: ...
+    stream_id: str
+    resume_token: str
+    def __init__(self, max_faces: _Optional[int] = ..., stride: _Optional[int] = ..., stream_id: _Optional[str] = ..., resume_token: _Optional[str] = ...) -> None: ...
 
 class AlignClipResponse(_message.Message):
     __slots__ = ("video", "frame", "end")
@@ -99,20 +130,22 @@ class VideoInfo(_message.Message):
     def __init__(self, width: _Optional[int] = ..., height: _Optional[int] = ..., frame_rate: _Optional[float] = ...) -> None: ...
 
 class FrameResult(_message.Message):
-    __slots__ = ("index", "time_s", "status", "faces", "resumed", "error")
+    __slots__ = ("index", "time_s", "status", "faces", "resumed", "error", "resume_token")
     INDEX_FIELD_NUMBER: _ClassVar[int]
     TIME_S_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
     FACES_FIELD_NUMBER: _ClassVar[int]
     RESUMED_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
+    RESUME_TOKEN_FIELD_NUMBER: _ClassVar[int]
     index: int
     time_s: float
     status: FrameStatus
     faces: _containers.RepeatedCompositeFieldContainer[Face]
     resumed: bool
     error: FrameError
-    def __init__(self, index: _Optional[int] = ..., time_s: _Optional[float] = ..., status: _Optional[_Union[FrameStatus, str]] = ..., faces: _Optional[_Iterable[_Union[Face, _Mapping]]] = ..., resumed: _Optional[bool] = ..., error: _Optional[_Union[FrameError, _Mapping]] = ...) -> None: ...
+    resume_token: str
+    def __init__(self, index: _Optional[int] = ..., time_s: _Optional[float] = ..., status: _Optional[_Union[FrameStatus, str]] = ..., faces: _Optional[_Iterable[_Union[Face, _Mapping]]] = ..., resumed: _Optional[bool] = ..., error: _Optional[_Union[FrameError, _Mapping]] = ..., resume_token: _Optional[str] = ...) -> None: ...
 
 class Face(_message.Message):
     __slots__ = ("track_id", "box", "score", "landmarks", "confidence")
@@ -151,14 +184,18 @@ class FrameError(_message.Message):
     def __init__(self, code: _Optional[str] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ...) -> None: ...
 
 class StreamEnd(_message.Message):
-    __slots__ = ("complete", "warnings", "frame_count")
+    __slots__ = ("complete", "warnings", "frame_count", "resume_token", "dropped_count")
     COMPLETE_FIELD_NUMBER: _ClassVar[int]
     WARNINGS_FIELD_NUMBER: _ClassVar[int]
     FRAME_COUNT_FIELD_NUMBER: _ClassVar[int]
+    RESUME_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    DROPPED_COUNT_FIELD_NUMBER: _ClassVar[int]
     complete: bool
     warnings: _containers.RepeatedScalarFieldContainer[str]
     frame_count: int
-    def __init__(self, complete: _Optional[bool] = ..., warnings: _Optional[_Iterable[str]] = ..., frame_count: _Optional[int] = ...) -> None: ...
+    resume_token: str
+    dropped_count: int
+    def __init__(self, complete: _Optional[bool] = ..., warnings: _Optional[_Iterable[str]] = ..., frame_count: _Optional[int] = ..., resume_token: _Optional[str] = ..., dropped_count: _Optional[int] = ...) -> None: ...
 
 class GetInfoRequest(_message.Message):
     __slots__ = ()

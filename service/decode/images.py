@@ -49,6 +49,7 @@ class ImageReader:
 
     def __init__(self, path: Path, check: SizeCheck) -> None:
         self.complete = True
+        self.count = 0
         self.warnings: list[str] = []
         self._check = check
         with _failing_as(UnreadableMedia, "the image does not decode"):
@@ -75,6 +76,7 @@ class ImageReader:
                 self.complete = False
                 self.warnings.append(error.message)
                 return
+            self.count = index + 1
             if index % stride == 0:
                 yield Frame(index, time_s, image)
             time_s += self._duration()

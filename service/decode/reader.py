@@ -33,10 +33,14 @@ class DecodeLimits:
 
 
 class Reader(Protocol):
-    """An opened media file. ``complete`` and ``warnings`` are final once ``frames`` is exhausted."""
+    """An opened media file. ``complete`` and ``warnings`` are final once ``frames`` is exhausted.
+
+    ``count`` are the frames that were passed so far, those that the stride leaves out among them.
+    """
 
     info: VideoInfo
     complete: bool
+    count: int
     warnings: list[str]
 
     def frames(self, stride: int = 1) -> Iterator[Frame]:

@@ -27,11 +27,16 @@ MISSING_TOLERANCE_S = 0.1
 """A stream that ends this much before the length its header gives is incomplete."""
 
 
+NO_RATE = 25.0
+"""Frames a second where neither frames nor header tell a time."""
+
+
 class VideoReader:
     """A video file; implements Reader. The first frame is decoded at once, since it tells the upright size."""
 
     def __init__(self, path: Path, check: Callable[[int, int], None], threads: int) -> None:
         self.complete = True
+        self.count = 0
         self.warnings: list[str] = []
         # A request that is given up closes the reader while a thread may still be decoding.
         self._lock, self._closed = threading.Lock(), False
@@ -62,7 +67,7 @@ class VideoReader:
 
     def frames(self, stride: int = 1) -> Iterator[Frame]:
         """See Reader.frames."""
-        index = 0
+        index = self.count = 0
         frame = self._ahead
         while frame is not None:
             time_s = self._time(frame, index)
@@ -74,6 +79,7 @@ class VideoReader:
                 # Containers with gaps and variable rates have the right answer in the frame's own time.
                 yield Frame(index, time_s, self._turn(frame.to_ndarray(format="rgb24")))
             index += 1
+            self.count = index
             with self._lock:
                 frame = None if self._closed else next(self._decoded, None)
         with self._lock:
@@ -127,7 +133,7 @@ class VideoReader:
 
     def _time(self, frame: Any, index: int) -> float:
         if frame.time is None:
-            return self._last + (1.0 / self._rate if self._rate and index else 0.0)
+            return self._last + (1.0 / (self._rate or NO_RATE) if index else 0.0)
         return max(float(frame.time) - self._zero, 0.0)
 
     def _conclude(self, count: int) -> None:

@@ -12,8 +12,10 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from landmarks.errors import NotReady
+from service.clip_run import ClipRun
 from service.formats import csv_pieces, json_pieces, ndjson_pieces
-from service.gateway import ClipOptions, ClipRun, Gateway
+from service.gateway import ClipOptions, Gateway
+from service.kept_streams import MAX_STREAM_ID
 from service.rest.body import receive
 from service.rest.models import AlignModel, ErrorModel
 from service.rest.stream import OwningStream
@@ -25,7 +27,10 @@ _MULTIPART = {
     "schema": {
         "type": "object",
         "required": ["video"],
-        "properties": {"video": {"type": "string", "format": "binary", "description": "The clip or image."}},
+        "properties": {
+            "video": {"type": "string", "format": "binary", "description": "The clip or image."},
+            "resume_token": {"type": "string", "description": "From an earlier answer: goes on from there."},
+        },
     }
 }
 REQUEST_BODY: dict[str, Any] = {
@@ -50,6 +55,7 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
         },
     },
     400: {"model": ErrorModel, "description": "The request or its file is wrong."},
+    409: {"model": ErrorModel, "description": "Another request is sending to the stream of this id."},
     413: {"model": ErrorModel, "description": "The upload or its frames exceed a limit."},
     415: {"model": ErrorModel, "description": "Neither a video nor an image by its content type."},
     429: {"model": ErrorModel, "description": "A bound is reached; try again later."},
@@ -64,15 +70,26 @@ async def align(
     format: Annotated[Literal["json", "ndjson", "csv"], Query(description="Form of the answer.")] = "json",
     max_faces: Annotated[int, Query(ge=1, description="Faces to follow at once.")] = 1,
     stride: Annotated[int, Query(ge=1, description="Answer every stride-th frame only.")] = 1,
+    stream_id: Annotated[
+        str,
+        Query(
+            max_length=MAX_STREAM_ID,
+            description="The clip is a segment of this stream: faces are followed across segments and `index` goes on; "
+            "`time_s` is the segment's own. One segment at a time.",
+        ),
+    ] = "",
+    resume: Annotated[bool, Query(description="Give a resume token at the end, as with a stream_id.")] = False,
 ) -> Response:
     """Facial landmarks of every frame of a video, an image, or an animated image."""
     gateway: Gateway = request.app.state.gateway
     if not gateway.ready:
         raise NotReady("the service is not ready")
     async with AsyncExitStack() as stack:
+        stack.enter_context(gateway.uploads.place())
         upload = await stack.enter_async_context(upload_file(gateway))
-        await receive(request, upload, gateway.settings.max_upload_bytes)
-        run = await stack.enter_async_context(gateway.clip(upload.finish(), ClipOptions(max_faces, stride)))
+        token = await receive(request, upload, gateway.settings.max_upload_bytes)
+        options = ClipOptions(max_faces, stream_id, token, stride=stride, want_token=resume)
+        run = await stack.enter_async_context(gateway.clip(upload.finish(), options))
         scheme = gateway.engine.info.scheme
         if format == "csv":
             rows: IO[bytes] = stack.enter_context(tempfile.TemporaryFile(dir=gateway.settings.temp_dir))  # noqa: SIM115

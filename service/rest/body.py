@@ -6,23 +6,25 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import Request
 
-from landmarks.errors import EmptyBody, InvalidRequest, UnsupportedMedia
+from landmarks.errors import BadResumeToken, EmptyBody, InvalidRequest, UnsupportedMedia
 from service.uploads import Upload, check_size
 
-FIELD = b"video"
+FIELD, TOKEN_FIELD = b"video", b"resume_token"
+MAX_TOKEN_BYTES = 256 * 1024
+"""Far more than the tokens of all faces that a stream may follow."""
 
 
-async def receive(request: Request, upload: Upload, limit: int) -> None:
-    """Write the uploaded file to ``upload`` while it arrives.
+async def receive(request: Request, upload: Upload, limit: int) -> str:
+    """Write the uploaded file to ``upload`` while it arrives; gives the field ``resume_token``, or "".
 
     Raises UnsupportedMedia, EmptyBody, TooLarge, or InvalidRequest for a broken multipart body.
     """
     kind, options = parse_options_header(request.headers.get("content-type", ""))
-    length = request.headers.get("content-length", "")
+    length, token = request.headers.get("content-length", ""), ""
     if length.isdigit() and kind != b"multipart/form-data":
         check_size(int(length), limit)
     if kind == b"multipart/form-data":
-        await _receive_field(request, upload, options.get(b"boundary", b""))
+        token = await _receive_fields(request, upload, options.get(b"boundary", b""))
     elif kind.startswith((b"video/", b"image/")):
         async for chunk in request.stream():
             upload.write(chunk)
@@ -33,9 +35,10 @@ async def receive(request: Request, upload: Upload, limit: int) -> None:
         )
     if upload.size == 0:
         raise EmptyBody("the upload is empty")
+    return token
 
 
-async def _receive_field(request: Request, upload: Upload, boundary: bytes) -> None:
+async def _receive_fields(request: Request, upload: Upload, boundary: bytes) -> str:
     if not boundary:
         raise InvalidRequest("the multipart content type has no boundary")
     field = _FieldWriter(upload)
@@ -60,21 +63,23 @@ async def _receive_field(request: Request, upload: Upload, boundary: bytes) -> N
         raise InvalidRequest("the multipart body has no field 'video'")
     if not field.finished:
         raise InvalidRequest("the multipart body breaks off before its closing boundary")
+    return field.token.decode("ascii", "replace")
 
 
 class _FieldWriter:
-    """Callbacks of the multipart parser: the first part named ``video`` goes to the file, others nowhere."""
+    """Callbacks of the multipart parser: ``video`` goes to the file, ``resume_token`` is kept, others go nowhere."""
 
     def __init__(self, upload: Upload) -> None:
         self._upload = upload
         self._name, self._value = b"", b""
         self._disposition = b""
-        self._writing = False
+        self._writing = self._is_token = False
+        self.token = b""
         self.found = False
         self.finished = False
 
     def begin(self) -> None:
-        self._disposition, self._writing = b"", False
+        self._disposition, self._writing, self._is_token = b"", False, False
 
     def header_name(self, data: bytes, start: int, end: int) -> None:
         self._name += data[start:end]
@@ -93,10 +98,15 @@ class _FieldWriter:
             if self.found:
                 raise InvalidRequest("the multipart body has more than one field 'video'")
             self.found = self._writing = True
+        self._is_token = options.get(b"name") == TOKEN_FIELD
 
     def data(self, data: bytes, start: int, end: int) -> None:
         if self._writing:
             self._upload.write(data[start:end])
+        elif self._is_token:
+            self.token += data[start:end]
+            if len(self.token) > MAX_TOKEN_BYTES:
+                raise BadResumeToken(f"a resume token has at most {MAX_TOKEN_BYTES} bytes")
 
     def finish(self) -> None:
         self.finished = True

@@ -55,6 +55,9 @@ class AlignModel(BaseModel):
     complete: bool = Field(description="False when part of the clip could not be read; warnings then say where.")
     warnings: list[str]
     frame_count: int = Field(description="Frames answered.")
+    resume_token: str | None = Field(
+        None, description="Lets the stream go on anywhere; where a stream_id, a token or `resume` was given."
+    )
 
 
 class ModelModel(BaseModel):

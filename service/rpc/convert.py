@@ -45,7 +45,13 @@ def face_message(face: Face) -> pb.Face:
 
 def end_message(end: StreamEnd) -> pb.StreamEnd:
     """StreamEnd as a message."""
-    return pb.StreamEnd(complete=end.complete, warnings=end.warnings, frame_count=end.frame_count)
+    return pb.StreamEnd(
+        complete=end.complete,
+        warnings=end.warnings,
+        frame_count=end.frame_count,
+        dropped_count=end.dropped_count,
+        resume_token=end.resume_token,
+    )
 
 
 def video_message(video: VideoInfo) -> pb.VideoInfo:

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Any
 
 import grpc
 
-from landmarks.errors import BadFrame, ConfigExpected, ConfigRepeated, EmptyBody, InvalidRequest, RedAlignError
+from landmarks.errors import BadFrame, ConfigExpected, ConfigRepeated, EmptyBody, GoingAway, RedAlignError
 from landmarks.frames import FrameResult
 from landmarks.v1 import face_landmarks_pb2 as pb
 from landmarks.v1 import face_landmarks_pb2_grpc as pb_grpc
-from service.gateway import ClipOptions, Gateway, StreamRun
+from service.gateway import ClipOptions, Gateway, StreamOptions
 from service.info import info_values
 from service.rpc.convert import end_message, frame_message, info_message, video_message
+from service.rpc.frame_queue import FrameQueue, Waiting
 from service.status import grpc_code, grpc_trailers
+from service.stream_run import StreamRun
 from service.uploads import Upload, upload_file
 
 log = logging.getLogger(__name__)
-MAX_STREAM_ID = 128
+RESUME_EVERY = 15
+"""Frames between two resume tokens where the client does not say."""
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
@@ -38,17 +41,32 @@ class FaceLandmarkServicer(pb_grpc.FaceLandmarkServiceServicer):
             config = await _first(request_iterator)
             if config is None or config.WhichOneof("request") != "config":
                 raise ConfigExpected("the first message of a stream must be its config")
-            if len(config.config.stream_id) > MAX_STREAM_ID:
-                raise InvalidRequest(f"stream_id is longer than {MAX_STREAM_ID} characters")
-            async with self._gateway.stream(config.config.max_faces) as stream:
-                async for request in request_iterator:
-                    if request.WhichOneof("request") == "config":
-                        raise ConfigRepeated("a stream has exactly one config, as its first message")
-                    result = await _answer(stream, request)
-                    yield pb.AlignStreamResponse(frame=frame_message(result))
-                yield pb.AlignStreamResponse(end=end_message(stream.end))
+            async with aclosing(self._stream(config.config, request_iterator)) as responses:
+                async for response in responses:
+                    yield response
         except Exception as error:
             await _abort(context, error)
+
+    async def _stream(
+        self, config: pb.StreamConfig, requests: AsyncIterator[pb.AlignStreamRequest]
+    ) -> AsyncGenerator[pb.AlignStreamResponse]:
+        """All answers of a stream; raises GoingAway after the last one where the service shuts down."""
+        gateway = self._gateway
+        options = StreamOptions(config.max_faces, config.stream_id, config.resume_token)
+        every = config.resume_every or RESUME_EVERY
+        queue = FrameQueue(latest=config.flow == pb.FLOW_LATEST, limit=gateway.settings.stream_queue)
+        async with gateway.stream(options) as stream, queue.filled_from(requests, gateway.leaving):
+            first = stream.next_index
+            while (waiting := await queue.next()) is not None:
+                message = frame_message(await _answer(stream, waiting))
+                if (stream.next_index - first) % every == 0:
+                    message.resume_token = stream.token
+                yield pb.AlignStreamResponse(frame=message)
+            if gateway.leaving.is_set():
+                left = pb.GoingAway(resume_token=stream.token, next_index=stream.next_index)
+                yield pb.AlignStreamResponse(going_away=left)
+                raise GoingAway("the service is going away")
+            yield pb.AlignStreamResponse(end=end_message(stream.end))
 
     async def AlignClip(
         self, request_iterator: AsyncIterator[pb.AlignClipRequest], context: Context
@@ -58,17 +76,26 @@ class FaceLandmarkServicer(pb_grpc.FaceLandmarkServiceServicer):
             config = await _first(request_iterator)
             if config is None or config.WhichOneof("request") != "config":
                 raise ConfigExpected("the first message of a clip must be its config")
-            options = ClipOptions(config.config.max_faces, config.config.stride)
-            async with upload_file(self._gateway) as upload:
-                await _receive(request_iterator, upload)
-                async with self._gateway.clip(upload.finish(), options) as run:
-                    yield pb.AlignClipResponse(video=video_message(run.video))
-                    async with aclosing(run.results()) as results:
-                        async for result in results:
-                            yield pb.AlignClipResponse(frame=frame_message(result))
-                    yield pb.AlignClipResponse(end=end_message(run.end))
+            asked = config.config
+            options = ClipOptions(asked.max_faces, asked.stream_id, asked.resume_token, stride=asked.stride)
+            with self._gateway.uploads.place():
+                async with aclosing(self._clip(options, request_iterator)) as responses:
+                    async for response in responses:
+                        yield response
         except Exception as error:
             await _abort(context, error)
+
+    async def _clip(
+        self, options: ClipOptions, requests: AsyncIterator[pb.AlignClipRequest]
+    ) -> AsyncGenerator[pb.AlignClipResponse]:
+        async with upload_file(self._gateway) as upload:
+            await _receive(requests, upload)
+            async with self._gateway.clip(upload.finish(), options) as run:
+                yield pb.AlignClipResponse(video=video_message(run.video))
+                async with aclosing(run.results()) as results:
+                    async for result in results:
+                        yield pb.AlignClipResponse(frame=frame_message(result))
+                yield pb.AlignClipResponse(end=end_message(run.end))
 
     async def GetInfo(self, request: pb.GetInfoRequest, context: Context) -> pb.GetInfoResponse:
         """Versions, model, scheme, limits, mean shape."""
@@ -81,8 +108,10 @@ async def _first(requests: AsyncIterator[Any]) -> Any | None:
     return None
 
 
-async def _answer(stream: StreamRun, request: pb.AlignStreamRequest) -> FrameResult:
-    frame = request.frame
+async def _answer(stream: StreamRun, waiting: Waiting) -> FrameResult:
+    frame = waiting.frame
+    if frame is None:
+        return stream.dropped(waiting.time_s)
     kind = frame.WhichOneof("image")
     ways: dict[str | None, Callable[[], Awaitable[FrameResult]]] = {
         "encoded": lambda: stream.encoded(frame.encoded, frame.time_s),
