@@ -1,4 +1,4 @@
-"""``red-align CLIP -o out.json`` and ``red-align serve``; each subcommand imports what it needs when called."""
+"""``red-align CLIP -o out.json``, ``red-align serve``, ``config``, ``key``; each imports what it needs when called."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point; gives the exit status: 0 done, 1 a told error, 2 wrong usage, 3 an incomplete clip."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        if given[:1] == ["serve"]:
-            return _serve(given[1:])
+        for name, command in (("serve", _serve), ("config", _config), ("key", _key)):
+            if given[:1] == [name]:
+                return command(given[1:])
         return _align(given)
     except RedAlignError as error:
         print(f"red-align: {error.message}", file=sys.stderr)
@@ -39,9 +40,38 @@ def _serve(given: list[str]) -> int:
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
 
     def told(http: int, rpc: int) -> None:
-        print(f"red-align is ready: http://{settings.host}:{http}  grpc://{settings.host}:{rpc}", flush=True)
+        scheme = "https" if settings.tls_cert else "http"
+        print(f"red-align is ready: {scheme}://{settings.host}:{http}  grpc://{settings.host}:{rpc}", flush=True)
 
     asyncio.run(serve(settings, told))
+    return 0
+
+
+def _config(given: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="red-align config", description="The settings in effect, secrets hidden.")
+    parser.parse_args(given)
+    from service.settings import read_settings
+
+    settings = read_settings()
+    for name, field in type(settings).model_fields.items():
+        print(f"# {field.description}\nRED_{name.upper()}={_shown(getattr(settings, name))}")
+    return 0
+
+
+def _shown(value: object) -> str:
+    """As the variable would be written; a secret that is set is ******** (str of pydantic's SecretStr)."""
+    return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _key(given: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="red-align key", description="A new API key, and the line that admits it.")
+    parser.add_argument("tenant", help="whom the key is for")
+    options = parser.parse_args(given)
+    from service.auth import hash_of, new_key
+
+    key = new_key()
+    print(f"{options.tenant} {hash_of(key)}")
+    print(f"The key, which is not stored anywhere: {key}", file=sys.stderr)
     return 0
 
 

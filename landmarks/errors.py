@@ -114,6 +114,13 @@ class SequenceUnknown(RedAlignError):
     reason = "SEQUENCE_UNKNOWN"
 
 
+class Unauthenticated(RedAlignError):
+    """No valid key or token came with the request."""
+
+    code = "UNAUTHENTICATED"
+    reason = "UNAUTHENTICATED"
+
+
 class StreamBusy(RedAlignError):
     """Someone is sending to the stream of this id already."""
 

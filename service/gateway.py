@@ -18,6 +18,7 @@ import numpy as np
 from landmarks.contract import CROP_SIZE
 from landmarks.errors import ConfigurationError, GoingAway, InvalidRequest, NotReady, Overloaded
 from service.admission import Admission
+from service.auth import Authenticator
 from service.clip_run import ClipRun
 from service.decode.reader import DecodeLimits, open_media
 from service.detector import Detector, YuNetDetector
@@ -28,6 +29,7 @@ from service.session import Session, TrackingOptions
 from service.session_state import SessionState
 from service.settings import Settings
 from service.stream_run import StreamRun
+from service.tenants import Tenant, Tenants
 from service.tokens import TokenSealer
 from service.triton_engine import TritonEngine
 
@@ -69,6 +71,8 @@ class Gateway:
         self.ready = False
         self.leaving = asyncio.Event()
         """Set when the service is to go away: streams are sent elsewhere, uploads finish."""
+        self.auth = Authenticator(settings)
+        self.tenants = Tenants(settings.tenant_max_streams, settings.tenant_frames_per_s)
         self.streams = Admission("max_streams", settings.max_streams)
         self.uploads = Admission("max_uploads", settings.max_uploads)
         self.kept = KeptStreams(settings.stream_idle_s, settings.max_kept_streams)
@@ -125,24 +129,25 @@ class Gateway:
         """Open a clip file; raises what open_media raises. Everything is given back at the end of the block."""
         if options.stride < 0:
             raise InvalidRequest(f"stride is {options.stride}, it must be 1 or more")
-        async with self._begin(options, same_clock=False) as (lease, session, first_index):
-            reader = await self.in_worker(lambda: open_media(path, self.limits))
-            run = ClipRun(self.in_worker, reader, session, options.stride or 1, first_index)
-            if options.want_token or options.stream_id or options.resume_token:
-                run.seal_with(self._sealer(options.tenant))
-            try:
-                yield run
-            finally:
-                with anyio.CancelScope(shield=True):
-                    await run.close()
-                    lease.state = run.state
-                    await self.in_worker(reader.close)
+        with self.tenants.of(options.tenant) as tenant:
+            async with self._begin(options, tenant, same_clock=False) as (lease, session, first_index):
+                reader = await self.in_worker(lambda: open_media(path, self.limits))
+                run = ClipRun(self.in_worker, reader, session, options.stride or 1, first_index)
+                if options.want_token or options.stream_id or options.resume_token:
+                    run.seal_with(self._sealer(options.tenant))
+                try:
+                    yield run
+                finally:
+                    with anyio.CancelScope(shield=True):
+                        await run.close()
+                        lease.state = run.state
+                        await self.in_worker(reader.close)
 
     @asynccontextmanager
     async def stream(self, options: StreamOptions) -> AsyncIterator[StreamRun]:
-        """Begin a live stream, or go on with one. Raises Overloaded where ``max_streams`` are open."""
-        with self.streams.place():
-            async with self._begin(options, same_clock=True) as (lease, session, first_index):
+        """Begin a live stream, or go on with one. Raises Overloaded where too many are open, of all or of a tenant."""
+        with self.streams.place(), self.tenants.of(options.tenant) as tenant, tenant.streams.place():
+            async with self._begin(options, tenant, same_clock=True) as (lease, session, first_index):
                 run = StreamRun(self.in_worker, self.limits, session, self._sealer(options.tenant), first_index)
                 try:
                     yield run
@@ -150,9 +155,11 @@ class Gateway:
                     lease.state = run.state
 
     @asynccontextmanager
-    async def _begin(self, options: StreamOptions, *, same_clock: bool) -> AsyncIterator[tuple[Lease, Session, int]]:
+    async def _begin(
+        self, options: StreamOptions, tenant: Tenant, *, same_clock: bool
+    ) -> AsyncIterator[tuple[Lease, Session, int]]:
         """A session that stands where the stream stood, under a lease of its name; both end with the block."""
-        session = self._session(options.max_faces)
+        session = self._session(options.max_faces, tenant)
         lease = self.kept.lease(options.tenant, options.stream_id)
         try:
             if options.resume_token:
@@ -168,7 +175,7 @@ class Gateway:
     def _sealer(self, tenant: str) -> Callable[[SessionState], str]:
         return lambda state: self.tokens.seal(state, tenant, self.engine.info)
 
-    def _session(self, max_faces: int) -> Session:
+    def _session(self, max_faces: int, tenant: Tenant) -> Session:
         if self.leaving.is_set():
             raise GoingAway("the service is going away")
         if not self.ready:
@@ -178,7 +185,7 @@ class Gateway:
             raise InvalidRequest(f"max_faces is {max_faces}, it must be 1 to {limit}", limit="max_faces")
         s = self.settings
         options = TrackingOptions(max_faces or 1, s.detect_every, s.search_every, s.lost_below, s.begin_above)
-        return Session(self.engine, self.detector, self._workers, options)
+        return Session(self.engine, self.detector, self._workers, options, tenant.frame)
 
 
 def make_engine(settings: Settings) -> Engine:

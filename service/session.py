@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 import secrets
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import Self
@@ -86,6 +87,8 @@ class Session:
     detector: Detector
     workers: Executor
     options: TrackingOptions
+    pace: Callable[[], Awaitable[None]] | None = None
+    """Waited for before each frame, where a tenant's rate is limited."""
     _tracks: list[_Track] = field(default_factory=list)
     _next_id: int = 0
     _size: tuple[int, int] | None = None
@@ -107,6 +110,8 @@ class Session:
         elif self._size != (width, height):
             message = f"frame {frame.index} is {width}x{height}, the stream began with {self._size[0]}x{self._size[1]}"
             return FrameResult(frame.index, frame.time_s, FrameStatus.ERROR, error=FrameSizeChanged(message))
+        if self.pace is not None:
+            await self.pace()
         # A new segment's clock begins anew; its first frame follows the last one of before.
         gap_s = 0.0 if self._time_s is None else frame.time_s - self._time_s
         self._time_s = frame.time_s

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, FilePath, SecretStr, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from landmarks.errors import ConfigurationError
@@ -80,6 +82,28 @@ class Settings(BaseSettings):
     token_ttl_s: float = Field(3600.0, gt=0, description="Seconds for which a resume token is good.")
     grace_s: float = Field(30.0, gt=0, description="Seconds that uploads under way get to finish after SIGTERM.")
 
+    api_keys_file: FilePath | None = Field(
+        None, description="File of lines 'tenant sha256-of-key' (see `red-align key`); asks every caller for a key."
+    )
+    jwt_jwks_file: FilePath | None = Field(
+        None, description="JSON Web Key Set whose RS256 and ES256 keys sign callers' tokens; asks every caller for one."
+    )
+    jwt_issuer: str = Field("", description="Issuer that tokens must name; empty for any.")
+    jwt_audience: str = Field("", description="Audience that tokens must name; empty for none.")
+    jwt_tenant_claim: str = Field("sub", min_length=1, description="Claim of a token that names the tenant.")
+    allow_anonymous: bool = Field(
+        False, description="Serve on other addresses than loopback though nobody is asked for a key."
+    )
+    tls_cert: FilePath | None = Field(None, description="PEM certificate chain of both servers; with RED_TLS_KEY.")
+    tls_key: FilePath | None = Field(None, description="PEM private key of RED_TLS_CERT.")
+    tls_client_ca: FilePath | None = Field(
+        None, description="PEM authorities; gRPC clients must then show a certificate."
+    )
+    tenant_max_streams: Count = Field(64, description="Most live streams of one tenant.")
+    tenant_frames_per_s: float = Field(
+        0.0, ge=0, description="Frames a second that one tenant may have processed; the rest waits. 0 is no limit."
+    )
+
     max_upload_bytes: Count = Field(2 * 1024**3, description="Largest upload in bytes.")
     max_frame_pixels: Count = Field(MAX_FRAME_PIXELS, description="Largest frame, width times height, in pixels.")
     max_message_bytes: Count = Field(GRPC_MESSAGE_BYTES, description="Largest gRPC message in bytes.")
@@ -90,10 +114,31 @@ class Settings(BaseSettings):
     temp_dir: Path | None = Field(None, description="Folder for uploads while they are read; by default the system's.")
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least level that is logged.")
 
+    @model_validator(mode="after")
+    def _hold_together(self) -> Self:
+        asked = self.api_keys_file or self.jwt_jwks_file
+        if not (asked or self.allow_anonymous or _is_loopback(self.host)):
+            raise PydanticCustomError(
+                "host",
+                "RED_HOST: {host} is not loopback and nobody would be asked for a key: set RED_API_KEYS_FILE or "
+                "RED_JWT_JWKS_FILE, or RED_ALLOW_ANONYMOUS=true",
+                {"host": self.host},
+            )
+        if bool(self.tls_cert) != bool(self.tls_key) or (self.tls_client_ca and not self.tls_cert):
+            raise PydanticCustomError("tls", "RED_TLS_CERT: RED_TLS_CERT and RED_TLS_KEY belong together", {})
+        return self
+
     @property
     def token_key_list(self) -> list[str]:
         """The keys of resume tokens."""
         return [key.strip() for key in self.token_keys.get_secret_value().split(",") if key.strip()]
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def read_settings() -> Settings:
@@ -101,5 +146,9 @@ def read_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        wrong = [f"RED_{'_'.join(str(p) for p in e['loc']).upper()}: {e['msg']}" for e in error.errors()]
+        # What concerns several settings names them itself.
+        wrong = [
+            (f"RED_{'_'.join(str(p) for p in e['loc']).upper()}: " if e["loc"] else "") + e["msg"]
+            for e in error.errors()
+        ]
         raise ConfigurationError("; ".join(wrong)) from error

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-READY = re.compile(r"red-align is ready: (http://127\.0\.0\.1:\d+)  grpc://(127\.0\.0\.1:\d+)")
+READY = re.compile(r"red-align is ready: (https?://127\.0\.0\.1:\d+)  grpc://(127\.0\.0\.1:\d+)")
 START_S = 60
 
 

@@ -21,6 +21,8 @@ from service.rest.models import ErrorModel, InfoModel, StateModel
 from service.status import http_body, http_status
 
 log = logging.getLogger(__name__)
+_RETRY = {"Retry-After": "1"}
+_HEADERS = {429: _RETRY, 503: _RETRY, 401: {"WWW-Authenticate": "Bearer"}}
 
 
 def create_app(gateway: Gateway) -> FastAPI:
@@ -51,14 +53,19 @@ def _add_health(app: FastAPI, gateway: Gateway) -> None:
             raise NotReady("the service is not ready")
         return {"status": "ready"}
 
-    @app.get("/v1/info", response_model=InfoModel, summary="Versions, model, scheme, limits, mean shape.")
-    async def info() -> dict[str, Any]:
+    asked: dict[int | str, dict[str, Any]] = {401: {"model": ErrorModel, "description": "No valid key or token."}}
+
+    @app.get("/v1/info", response_model=InfoModel, responses=asked, summary="Versions, model, scheme, limits.")
+    async def info(request: Request) -> dict[str, Any]:
+        gateway.auth.tenant(request.headers)
         return info_values(gateway)
 
 
 def _answer(error: RedAlignError) -> JSONResponse:
     status = http_status(error)
-    headers = {"Retry-After": "1"} if status in (429, 503) else None
+    headers = (
+        {"Retry-After": "1"} if status in (429, 503) else {"WWW-Authenticate": "Bearer"} if status == 401 else None
+    )
     return JSONResponse(http_body(error), status_code=status, headers=headers)
 
 

@@ -11,6 +11,7 @@ from landmarks.v1 import face_landmarks_pb2 as pb
 from landmarks.v1 import face_landmarks_pb2_grpc as pb_grpc
 from service.gateway import Gateway
 from service.rpc.servicer import FaceLandmarkServicer
+from service.settings import Settings
 
 SERVICE = pb.DESCRIPTOR.services_by_name["FaceLandmarkService"].full_name
 
@@ -34,9 +35,18 @@ class GrpcServer:
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         reflection.enable_server_reflection((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server)
         try:
-            self.port = self._server.add_insecure_port(f"{settings.host}:{settings.grpc_port}")
+            self.port = self._listen(settings)
         except RuntimeError as error:
             raise ConfigurationError(f"RED_GRPC_PORT: {settings.host}:{settings.grpc_port} is in use") from error
+
+    def _listen(self, settings: Settings) -> int:
+        address = f"{settings.host}:{settings.grpc_port}"
+        if settings.tls_cert is None or settings.tls_key is None:
+            return int(self._server.add_insecure_port(address))
+        authorities = settings.tls_client_ca.read_bytes() if settings.tls_client_ca else None
+        pair = (settings.tls_key.read_bytes(), settings.tls_cert.read_bytes())
+        credentials = grpc.ssl_server_credentials([pair], authorities, require_client_auth=authorities is not None)
+        return int(self._server.add_secure_port(address, credentials))
 
     async def start(self) -> None:
         """Listen; health says not serving yet."""

@@ -38,21 +38,22 @@ class FaceLandmarkServicer(pb_grpc.FaceLandmarkServiceServicer):
     ) -> AsyncIterator[pb.AlignStreamResponse]:
         """Config, then frames; one response a frame, in order, and ``end`` after the last."""
         try:
+            tenant = self._tenant(context)
             config = await _first(request_iterator)
             if config is None or config.WhichOneof("request") != "config":
                 raise ConfigExpected("the first message of a stream must be its config")
-            async with aclosing(self._stream(config.config, request_iterator)) as responses:
+            async with aclosing(self._stream(tenant, config.config, request_iterator)) as responses:
                 async for response in responses:
                     yield response
         except Exception as error:
             await _abort(context, error)
 
     async def _stream(
-        self, config: pb.StreamConfig, requests: AsyncIterator[pb.AlignStreamRequest]
+        self, tenant: str, config: pb.StreamConfig, requests: AsyncIterator[pb.AlignStreamRequest]
     ) -> AsyncGenerator[pb.AlignStreamResponse]:
         """All answers of a stream; raises GoingAway after the last one where the service shuts down."""
         gateway = self._gateway
-        options = StreamOptions(config.max_faces, config.stream_id, config.resume_token)
+        options = StreamOptions(config.max_faces, config.stream_id, config.resume_token, tenant)
         every = config.resume_every or RESUME_EVERY
         queue = FrameQueue(latest=config.flow == pb.FLOW_LATEST, limit=gateway.settings.stream_queue)
         async with gateway.stream(options) as stream, queue.filled_from(requests, gateway.leaving):
@@ -73,11 +74,12 @@ class FaceLandmarkServicer(pb_grpc.FaceLandmarkServiceServicer):
     ) -> AsyncIterator[pb.AlignClipResponse]:
         """Config, then the file in chunks; ``video``, one response a frame, ``end``."""
         try:
+            tenant = self._tenant(context)
             config = await _first(request_iterator)
             if config is None or config.WhichOneof("request") != "config":
                 raise ConfigExpected("the first message of a clip must be its config")
             asked = config.config
-            options = ClipOptions(asked.max_faces, asked.stream_id, asked.resume_token, stride=asked.stride)
+            options = ClipOptions(asked.max_faces, asked.stream_id, asked.resume_token, tenant, stride=asked.stride)
             with self._gateway.uploads.place():
                 async with aclosing(self._clip(options, request_iterator)) as responses:
                     async for response in responses:
@@ -99,7 +101,17 @@ class FaceLandmarkServicer(pb_grpc.FaceLandmarkServiceServicer):
 
     async def GetInfo(self, request: pb.GetInfoRequest, context: Context) -> pb.GetInfoResponse:
         """Versions, model, scheme, limits, mean shape."""
-        return info_message(info_values(self._gateway))
+        try:
+            self._tenant(context)
+            return info_message(info_values(self._gateway))
+        except Exception as error:
+            await _abort(context, error)
+            raise
+
+    def _tenant(self, context: Context) -> str:
+        """Whose call it is; raises Unauthenticated."""
+        pairs = context.invocation_metadata() or ()
+        return self._gateway.auth.tenant({name: value for name, value in pairs if isinstance(value, str)})
 
 
 async def _first(requests: AsyncIterator[Any]) -> Any | None:

@@ -1,0 +1,53 @@
+"""What one tenant may have at once, so that none takes all: live streams, and frames a second."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from aiolimiter import AsyncLimiter
+
+from service.admission import Admission
+
+
+class Tenant:
+    """A tenant's share. Frames beyond its rate wait: flow control holds back who sends them."""
+
+    def __init__(self, max_streams: int, frames_per_s: float) -> None:
+        self.streams = Admission("tenant_max_streams", max_streams)
+        # Small bursts, since clients send in bursts; not a whole second of them, which others would feel.
+        self._rate = (
+            AsyncLimiter(max(1.0, frames_per_s / 10.0), max(1.0, frames_per_s / 10.0) / frames_per_s)
+            if (frames_per_s > 0)
+            else None
+        )
+
+    async def frame(self) -> None:
+        """Wait until a further frame may be processed."""
+        if self._rate is not None:
+            await self._rate.acquire()
+
+
+class Tenants:
+    """The shares of those that have something under way; a tenant without anything is forgotten."""
+
+    def __init__(self, max_streams: int, frames_per_s: float) -> None:
+        self._max_streams, self._frames_per_s = max_streams, frames_per_s
+        self._known: dict[str, tuple[Tenant, int]] = {}
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    @contextmanager
+    def of(self, name: str) -> Iterator[Tenant]:
+        """The tenant's share, the same for all blocks at one time."""
+        tenant, users = self._known.get(name) or (Tenant(self._max_streams, self._frames_per_s), 0)
+        self._known[name] = (tenant, users + 1)
+        try:
+            yield tenant
+        finally:
+            tenant, users = self._known[name]
+            if users == 1:
+                del self._known[name]
+            else:
+                self._known[name] = (tenant, users - 1)
