@@ -33,17 +33,23 @@ def _serve(given: list[str]) -> int:
     parser.parse_args(given)
     import asyncio
 
+    from service.logs import configure_logs
     from service.server import serve
     from service.settings import read_settings
+    from service.tracing import configure_tracing, end_tracing
 
     settings = read_settings()
-    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    configure_logs(settings.log_level, settings.log_format)
+    configure_tracing(settings.otlp_endpoint)
 
     def told(http: int, rpc: int) -> None:
         scheme = "https" if settings.tls_cert else "http"
         print(f"red-align is ready: {scheme}://{settings.host}:{http}  grpc://{settings.host}:{rpc}", flush=True)
 
-    asyncio.run(serve(settings, told))
+    try:
+        asyncio.run(serve(settings, told))
+    finally:
+        end_tracing()
     return 0
 
 

@@ -32,6 +32,11 @@ class RecordingEngine:
         """The inner engine's."""
         return self._inner.info
 
+    @property
+    def sequences(self) -> int:
+        """The inner engine's."""
+        return self._inner.sequences
+
     async def start(self) -> None:
         """See Engine.start."""
         await self._inner.start()

@@ -35,7 +35,7 @@ class ClipRun:
         self._in_worker, self._reader, self._session, self._stride = in_worker, reader, session, stride
         self._first_index = self._next_index = first_index
         self._seal: Callable[[SessionState], str] | None = None
-        self._count = 0
+        self.answered = 0
         self._rest = self._answers()
         self._first: list[FrameResult] = []
 
@@ -48,7 +48,7 @@ class ClipRun:
     def end(self) -> StreamEnd:
         """How it ended; final once ``results`` is exhausted."""
         token = self._seal(self.state) if self._seal is not None else ""
-        return StreamEnd(self._reader.complete, self._count, tuple(self._reader.warnings), resume_token=token)
+        return StreamEnd(self._reader.complete, self.answered, tuple(self._reader.warnings), resume_token=token)
 
     @property
     def state(self) -> SessionState:
@@ -88,7 +88,7 @@ class ClipRun:
                 ahead = asyncio.ensure_future(self._next(frames))
                 frame = replace(frame, index=self._first_index + frame.index)
                 result = await self._session.step(frame)
-                self._count += 1
+                self.answered += 1
                 self._next_index = frame.index + 1
                 yield result
             self._next_index = self._first_index + self._reader.count  # with those that the stride left out

@@ -46,6 +46,11 @@ class Engine(Protocol):
         """The loaded model; NotReady before one was reached."""
         ...
 
+    @property
+    def sequences(self) -> int:
+        """Sequences that are under way."""
+        ...
+
     async def start(self) -> None:
         """Reach the model, however long that takes; raises ModelMismatch where it keeps another contract."""
         ...

@@ -24,6 +24,7 @@ from service.decode.reader import DecodeLimits, open_media
 from service.detector import Detector, YuNetDetector
 from service.engine import Engine
 from service.kept_streams import KeptStreams, Lease
+from service.metrics import Metrics
 from service.onnx_engine import OnnxEngine
 from service.session import Session, TrackingOptions
 from service.session_state import SessionState
@@ -63,8 +64,9 @@ class ClipOptions(StreamOptions):
 class Gateway:
     """Engine, detector and threads, made once and shared by all requests; holds no state of any request."""
 
-    def __init__(self, settings: Settings, engine: Engine, detector: Detector) -> None:
+    def __init__(self, settings: Settings, engine: Engine, detector: Detector, metrics: Metrics | None = None) -> None:
         self.settings, self.engine, self.detector = settings, engine, detector
+        self.metrics = metrics or Metrics()
         self.limits = DecodeLimits(settings.max_frame_pixels, settings.decode_threads)
         # One thread more than workers: a long decode must not hold up the small work of live streams.
         self._workers = ThreadPoolExecutor(settings.workers + 1, thread_name_prefix="worker")
@@ -77,13 +79,21 @@ class Gateway:
         self.uploads = Admission("max_uploads", settings.max_uploads)
         self.kept = KeptStreams(settings.stream_idle_s, settings.max_kept_streams)
         self.tokens = TokenSealer(settings.token_key_list, settings.token_ttl_s)
+        for name, what, value in (
+            ("streams", "Live streams that are open.", lambda: self.streams.active),
+            ("uploads", "Uploads under way.", lambda: self.uploads.active),
+            ("kept_streams", "Streams with an id that wait to go on.", lambda: len(self.kept)),
+            ("sequences", "Faces whose memory the engine keeps.", lambda: self.engine.sequences),
+        ):
+            self.metrics.watch(name, what, value)
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Gateway:
         """Load model and detector. Raises ModelMismatch or ConfigurationError."""
         cv2.setNumThreads(1)  # Frames run side by side; OpenCV's own threads would only contend.
         detector = YuNetDetector(settings.detector_path, longer_side=settings.detect_size, score=settings.detect_score)
-        return cls(settings, make_engine(settings), detector)
+        metrics = Metrics()
+        return cls(settings, make_engine(settings, metrics), detector, metrics)
 
     async def start(self) -> None:
         """Serve real sequences, 1, 2, 4 and more at once, and one detection; ready only after all worked."""
@@ -124,6 +134,10 @@ class Gateway:
         """Run blocking work in a thread of the pool."""
         return await asyncio.get_running_loop().run_in_executor(self._workers, work)
 
+    async def _decode(self, work: Callable[[], T]) -> T:
+        with self.metrics.timed(self.metrics.decode):
+            return await self.in_worker(work)
+
     @asynccontextmanager
     async def clip(self, path: Path, options: ClipOptions) -> AsyncIterator[ClipRun]:
         """Open a clip file; raises what open_media raises. Everything is given back at the end of the block."""
@@ -132,7 +146,7 @@ class Gateway:
         with self.tenants.of(options.tenant) as tenant:
             async with self._begin(options, tenant, same_clock=False) as (lease, session, first_index):
                 reader = await self.in_worker(lambda: open_media(path, self.limits))
-                run = ClipRun(self.in_worker, reader, session, options.stride or 1, first_index)
+                run = ClipRun(self._decode, reader, session, options.stride or 1, first_index)
                 if options.want_token or options.stream_id or options.resume_token:
                     run.seal_with(self._sealer(options.tenant))
                 try:
@@ -141,6 +155,7 @@ class Gateway:
                     with anyio.CancelScope(shield=True):
                         await run.close()
                         lease.state = run.state
+                        log.info("align: %d frames of a clip", run.answered)
                         await self.in_worker(reader.close)
 
     @asynccontextmanager
@@ -148,11 +163,12 @@ class Gateway:
         """Begin a live stream, or go on with one. Raises Overloaded where too many are open, of all or of a tenant."""
         with self.streams.place(), self.tenants.of(options.tenant) as tenant, tenant.streams.place():
             async with self._begin(options, tenant, same_clock=True) as (lease, session, first_index):
-                run = StreamRun(self.in_worker, self.limits, session, self._sealer(options.tenant), first_index)
+                run = StreamRun(self._decode, self.limits, session, self._sealer(options.tenant), first_index)
                 try:
                     yield run
                 finally:
                     lease.state = run.state
+                    log.info("align: %d frames of a stream, %d dropped", run.answered, run.dropped_count)
 
     @asynccontextmanager
     async def _begin(
@@ -185,10 +201,10 @@ class Gateway:
             raise InvalidRequest(f"max_faces is {max_faces}, it must be 1 to {limit}", limit="max_faces")
         s = self.settings
         options = TrackingOptions(max_faces or 1, s.detect_every, s.search_every, s.lost_below, s.begin_above)
-        return Session(self.engine, self.detector, self._workers, options, tenant.frame)
+        return Session(self.engine, self.detector, self._workers, options, tenant.frame, self.metrics)
 
 
-def make_engine(settings: Settings) -> Engine:
+def make_engine(settings: Settings, metrics: Metrics | None = None) -> Engine:
     """The engine that the settings ask for. Raises ModelMismatch where an embedded model does not load."""
     if settings.engine == "triton":
         urls = [url.strip() for url in settings.triton_url.split(",") if url.strip()]
@@ -207,4 +223,5 @@ def make_engine(settings: Settings) -> Engine:
         max_batch=settings.engine_max_batch,
         idle_s=settings.sequence_idle_s,
         max_sequences=settings.max_sequences,
+        on_batch=metrics.batch_size.observe if metrics is not None else None,
     )

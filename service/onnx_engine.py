@@ -46,6 +46,7 @@ class OnnxEngine:
         idle_s: float = 30.0,
         max_sequences: int = 1024,
         clock: Callable[[], float] = time.monotonic,
+        on_batch: Callable[[float], None] | None = None,
     ) -> None:
         self._step = OnnxGraph(
             folder / f"{contract.STEP_GRAPH}.onnx", contract.STEP_INPUTS, contract.STEP_OUTPUTS, threads
@@ -58,6 +59,7 @@ class OnnxEngine:
         self._idle_s = idle_s
         self._max_sequences = max_sequences
         self._clock = clock
+        self._on_batch = on_batch
         self._kept: OrderedDict[str, _Kept] = OrderedDict()  # the longest unused first
         # One thread runs the network: two calls at once would fight for the same cores.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="engine")
@@ -131,6 +133,8 @@ class OnnxEngine:
         return np.zeros(self.info.memory_size, np.float32) if given is None else given
 
     def _run_steps(self, calls: Sequence[_Call]) -> list[dict[str, Array]]:
+        if self._on_batch is not None:
+            self._on_batch(len(calls))
         tensors = self._inputs(calls)
         tensors[contract.START] = np.array([[float(c.start)] for c in calls], np.float32)
         tensors[contract.STATE] = np.stack([self._memory(c.state) for c in calls])

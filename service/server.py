@@ -58,6 +58,7 @@ async def _serve_both(
         log_level=settings.log_level.lower(),
         timeout_graceful_shutdown=math.ceil(settings.grace_s),
         lifespan="off",
+        log_config=None,  # service.logs
         ssl_certfile=settings.tls_cert,
         ssl_keyfile=settings.tls_key,
     )

@@ -25,6 +25,7 @@ from landmarks.geometry import FaceBox, FaceRegion, Similarity
 from landmarks.tracking import face_look, face_score, is_cut, is_lost, region_from_landmarks
 from service.detector import Detection, Detector
 from service.engine import Array, Engine, StepResult
+from service.metrics import Metrics
 from service.session_state import SessionState, TrackState
 
 NEVER = 1 << 30
@@ -89,6 +90,7 @@ class Session:
     options: TrackingOptions
     pace: Callable[[], Awaitable[None]] | None = None
     """Waited for before each frame, where a tenant's rate is limited."""
+    metrics: Metrics = field(default_factory=Metrics)
     _tracks: list[_Track] = field(default_factory=list)
     _next_id: int = 0
     _size: tuple[int, int] | None = None
@@ -98,6 +100,12 @@ class Session:
 
     async def step(self, frame: Frame) -> FrameResult:
         """The answer to one frame. What is wrong with the frame itself is told in the answer, not raised."""
+        result = await self._answer(frame)
+        self.metrics.frames.labels(result.status).inc()
+        self.metrics.resumes.inc(result.resumed)
+        return result
+
+    async def _answer(self, frame: Frame) -> FrameResult:
         if frame.image is None:
             error = frame.error or RedAlignError("the frame is missing")
             return FrameResult(frame.index, frame.time_s, FrameStatus.ERROR, error=error)
@@ -159,6 +167,7 @@ class Session:
                 kept.append(track)
             else:
                 self._since_search = NEVER  # Look for a lost face at once.
+                self.metrics.tracks_lost.inc()
             if track is not before or doubled:
                 await self.engine.end(before.sequence)
         self._tracks = kept
@@ -170,9 +179,10 @@ class Session:
         to_crop = region.to_crop(CROP_SIZE)
         prior = to_crop.apply(track.points).astype(np.float32)
         start, track.resumed = not track.started, False
-        result = await self.engine.step(
-            track.sequence, crop, prior, start=start, resume=track.memory if start else None
-        )
+        with self.metrics.timed(self.metrics.step):
+            result = await self.engine.step(
+                track.sequence, crop, prior, start=start, resume=track.memory if start else None
+            )
         track.started = True
         self._take(track, result, to_crop)
         if self._lost(track, image, self.options.lost_below):
@@ -200,7 +210,8 @@ class Session:
             return
         self._since_search = 0
         loop = asyncio.get_running_loop()
-        found = await loop.run_in_executor(self.workers, self.detector.detect, image)
+        with self.metrics.timed(self.metrics.detect):
+            found = await loop.run_in_executor(self.workers, self.detector.detect, image)
         new = [d for d in found if all(d.box.iou(t.box) < SAME_FACE_IOU for t in self._tracks)]
         chosen = sorted(new, key=_preference, reverse=True)[:room]
         looks = await asyncio.gather(*(self._look(image, d.region) for d in chosen))
@@ -230,6 +241,7 @@ class Session:
             return None
         track.look = await self._look_of(image, points)
         track.track_id, self._next_id = self._next_id, self._next_id + 1
+        self.metrics.tracks_begun.inc()
         return track
 
     async def _look_of(self, image: NDArray[np.uint8], points: NDArray[np.float64]) -> NDArray[np.float32]:

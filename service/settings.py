@@ -112,6 +112,10 @@ class Settings(BaseSettings):
         default_factory=_default_threads, description="Threads that decode, cut crops and detect faces."
     )
     temp_dir: Path | None = Field(None, description="Folder for uploads while they are read; by default the system's.")
+    log_format: Literal["text", "json"] = Field("text", description="Form of the logs: text, or JSON lines.")
+    otlp_endpoint: str = Field(
+        "", description="OTLP collector (gRPC) for OpenTelemetry traces, such as http://127.0.0.1:4317; empty for none."
+    )
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least level that is logged.")
 
     @model_validator(mode="after")

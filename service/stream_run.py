@@ -29,13 +29,17 @@ class StreamRun:
     ) -> None:
         self._in_worker, self._limits, self._session, self._seal = in_worker, limits, session, seal
         self._first_index = self.next_index = first_index
-        self._dropped = 0
+        self.dropped_count = 0
 
     @property
     def end(self) -> StreamEnd:
         """How many frames were answered and dropped, and the token to go on from."""
-        answered = self.next_index - self._first_index
-        return StreamEnd(True, answered, dropped_count=self._dropped, resume_token=self.token)
+        return StreamEnd(True, self.answered, dropped_count=self.dropped_count, resume_token=self.token)
+
+    @property
+    def answered(self) -> int:
+        """Frames answered, dropped ones among them."""
+        return self.next_index - self._first_index
 
     @property
     def state(self) -> SessionState:
@@ -67,7 +71,8 @@ class StreamRun:
         """Answer a frame that is left out."""
         result = FrameResult(self.next_index, time_s, FrameStatus.DROPPED)
         self.next_index += 1
-        self._dropped += 1
+        self.dropped_count += 1
+        self._session.metrics.frames.labels(FrameStatus.DROPPED).inc()
         return result
 
     async def _answer(self, decode: Callable[[], NDArray[np.uint8]], time_s: float) -> FrameResult:

@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from opentelemetry.trace import SpanKind
 from tritonclient.grpc import InferInput, InferRequestedOutput, aio, model_config_pb2
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
 from landmarks import contract
 from landmarks.errors import Overloaded, RedAlignError
 from service.engine import Array
+from service.tracing import outgoing_headers, tracer
 
 _OUTPUTS = (contract.LANDMARKS, contract.CONFIDENCE, contract.MEMORY)
 _MESSAGE_BYTES = 64 * 1024 * 1024
@@ -67,9 +69,11 @@ class TritonCalls:
         inputs = [_input(name, value[None]) for name, value in tensors.items()]
         outputs = [InferRequestedOutput(name) for name in _OUTPUTS]
         timeout = None if wait_s is None else int(wait_s * 1e6)
-        call = self._client.infer(model, inputs, outputs=outputs, timeout=timeout, **sequence)
         try:
-            answer = await self._in_time(call)
+            with tracer.start_as_current_span(f"triton {model}", kind=SpanKind.CLIENT):
+                headers = outgoing_headers()
+                call = self._client.infer(model, inputs, outputs=outputs, timeout=timeout, headers=headers, **sequence)
+                answer = await self._in_time(call)
         except InferenceServerException as error:
             raise _meaning(error, self.url, starts=wait_s is not None) from error
         return {name: np.array(answer.as_numpy(name)[0], np.float32) for name in _OUTPUTS}

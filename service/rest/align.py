@@ -16,6 +16,7 @@ from service.clip_run import ClipRun
 from service.formats import csv_pieces, json_pieces, ndjson_pieces
 from service.gateway import ClipOptions, Gateway
 from service.kept_streams import MAX_STREAM_ID
+from service.logs import log_ids
 from service.rest.body import receive
 from service.rest.models import AlignModel, ErrorModel
 from service.rest.stream import OwningStream
@@ -87,6 +88,7 @@ async def align(
         raise NotReady("the service is not ready")
     tenant = gateway.auth.tenant(request.headers)
     async with AsyncExitStack() as stack:
+        stack.enter_context(log_ids(request.headers.get("x-request-id", ""), stream_id))
         stack.enter_context(gateway.uploads.place())
         upload = await stack.enter_async_context(upload_file(gateway))
         token = await receive(request, upload, gateway.settings.max_upload_bytes)

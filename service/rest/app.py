@@ -16,9 +16,11 @@ from landmarks.errors import InvalidRequest, NotReady, RedAlignError
 from service import __version__
 from service.gateway import Gateway
 from service.info import info_values
+from service.metrics import CONTENT_TYPE
 from service.rest.align import router
 from service.rest.models import ErrorModel, InfoModel, StateModel
 from service.status import http_body, http_status
+from service.tracing import trace_app
 
 log = logging.getLogger(__name__)
 _RETRY = {"Retry-After": "1"}
@@ -36,6 +38,7 @@ def create_app(gateway: Gateway) -> FastAPI:
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(ClientDisconnect, _client_gone)
     app.add_exception_handler(Exception, _unexpected)
+    trace_app(app)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app
 
@@ -53,6 +56,11 @@ def _add_health(app: FastAPI, gateway: Gateway) -> None:
             raise NotReady("the service is not ready")
         return {"status": "ready"}
 
+    @app.get("/metrics", response_class=Response, summary="Prometheus metrics.", include_in_schema=False)
+    async def metrics(request: Request) -> Response:
+        gateway.auth.tenant(request.headers)
+        return Response(gateway.metrics.text(), headers={"content-type": CONTENT_TYPE})
+
     asked: dict[int | str, dict[str, Any]] = {401: {"model": ErrorModel, "description": "No valid key or token."}}
 
     @app.get("/v1/info", response_model=InfoModel, responses=asked, summary="Versions, model, scheme, limits.")
@@ -61,7 +69,9 @@ def _add_health(app: FastAPI, gateway: Gateway) -> None:
         return info_values(gateway)
 
 
-def _answer(error: RedAlignError) -> JSONResponse:
+def _answer(request: Request, error: RedAlignError) -> JSONResponse:
+    gateway: Gateway = request.app.state.gateway
+    gateway.metrics.rejects.labels(error.reason).inc()
     status = http_status(error)
     headers = (
         {"Retry-After": "1"} if status in (429, 503) else {"WWW-Authenticate": "Bearer"} if status == 401 else None
@@ -69,15 +79,15 @@ def _answer(error: RedAlignError) -> JSONResponse:
     return JSONResponse(http_body(error), status_code=status, headers=headers)
 
 
-async def _domain_error(_: Request, error: Exception) -> Response:
+async def _domain_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RedAlignError)
-    return _answer(error)
+    return _answer(request, error)
 
 
-async def _invalid_query(_: Request, error: Exception) -> Response:
+async def _invalid_query(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     wrong = [f"{'.'.join(str(p) for p in e['loc'][1:])}: {e['msg']}" for e in error.errors()]
-    return _answer(InvalidRequest("; ".join(wrong)))
+    return _answer(request, InvalidRequest("; ".join(wrong)))
 
 
 async def _http_error(_: Request, error: Exception) -> Response:
@@ -92,9 +102,9 @@ async def _client_gone(_: Request, __: Exception) -> Response:
     return Response(status_code=499)  # Nobody reads it; the log shows it.
 
 
-async def _unexpected(_: Request, error: Exception) -> Response:
+async def _unexpected(request: Request, error: Exception) -> Response:
     log.error("unexpected error", exc_info=error)
-    return _answer(RedAlignError("internal error"))
+    return _answer(request, RedAlignError("internal error"))
 
 
 def _openapi(app: FastAPI) -> dict[str, Any]:

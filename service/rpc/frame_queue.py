@@ -23,10 +23,12 @@ class Waiting:
     time_s: float
     frame: pb.VideoFrame | None
     arrived: float
+    waited_s: float = 0.0
 
-    def too_old(self, now: float) -> bool:
+    @property
+    def too_old(self) -> bool:
         """Whether it has waited for longer than it says."""
-        return bool(self.frame and self.frame.max_age_ms and (now - self.arrived) * 1000.0 > self.frame.max_age_ms)
+        return bool(self.frame and self.frame.max_age_ms and self.waited_s * 1000.0 > self.frame.max_age_ms)
 
 
 class FrameQueue:
@@ -59,7 +61,8 @@ class FrameQueue:
             if self._waiting:
                 waiting = self._waiting.popleft()
                 self._changed.notify_all()
-                if waiting.too_old(self._clock()):
+                waiting.waited_s = self._clock() - waiting.arrived
+                if waiting.too_old:
                     waiting.frame = None
                 return waiting
         if self._error is not None:

@@ -12,6 +12,7 @@ from landmarks.v1 import face_landmarks_pb2_grpc as pb_grpc
 from service.gateway import Gateway
 from service.rpc.servicer import FaceLandmarkServicer
 from service.settings import Settings
+from service.tracing import server_interceptors
 
 SERVICE = pb.DESCRIPTOR.services_by_name["FaceLandmarkService"].full_name
 
@@ -22,11 +23,12 @@ class GrpcServer:
     def __init__(self, gateway: Gateway) -> None:
         settings = gateway.settings
         self._server = grpc.aio.server(
+            interceptors=server_interceptors(),
             options=[
                 ("grpc.max_receive_message_length", settings.max_message_bytes),
                 ("grpc.max_send_message_length", settings.max_message_bytes),
                 ("grpc.so_reuseport", 0),  # A port in use is an error, not a shared port.
-            ]
+            ],
         )
         self._health = health.aio.HealthServicer()
         pb_grpc.add_FaceLandmarkServiceServicer_to_server(  # type: ignore[no-untyped-call]

@@ -15,6 +15,7 @@ from landmarks.v1 import face_landmarks_pb2 as pb
 from landmarks.v1 import face_landmarks_pb2_grpc as pb_grpc
 from service.gateway import ClipOptions, Gateway, StreamOptions
 from service.info import info_values
+from service.logs import log_ids
 from service.rpc.convert import end_message, frame_message, info_message, video_message
 from service.rpc.frame_queue import FrameQueue, Waiting
 from service.status import grpc_code, grpc_trailers
@@ -42,11 +43,12 @@ class FaceLandmarkServicer(pb_grpc.FaceLandmarkServiceServicer):
             config = await _first(request_iterator)
             if config is None or config.WhichOneof("request") != "config":
                 raise ConfigExpected("the first message of a stream must be its config")
-            async with aclosing(self._stream(tenant, config.config, request_iterator)) as responses:
-                async for response in responses:
-                    yield response
+            with log_ids(_metadata(context).get("x-request-id", ""), config.config.stream_id):
+                async with aclosing(self._stream(tenant, config.config, request_iterator)) as responses:
+                    async for response in responses:
+                        yield response
         except Exception as error:
-            await _abort(context, error)
+            await self._abort(context, error)
 
     async def _stream(
         self, tenant: str, config: pb.StreamConfig, requests: AsyncIterator[pb.AlignStreamRequest]
@@ -59,6 +61,7 @@ class FaceLandmarkServicer(pb_grpc.FaceLandmarkServiceServicer):
         async with gateway.stream(options) as stream, queue.filled_from(requests, gateway.leaving):
             first = stream.next_index
             while (waiting := await queue.next()) is not None:
+                gateway.metrics.queue_wait.observe(waiting.waited_s)
                 message = frame_message(await _answer(stream, waiting))
                 if (stream.next_index - first) % every == 0:
                     message.resume_token = stream.token
@@ -80,12 +83,12 @@ class FaceLandmarkServicer(pb_grpc.FaceLandmarkServiceServicer):
                 raise ConfigExpected("the first message of a clip must be its config")
             asked = config.config
             options = ClipOptions(asked.max_faces, asked.stream_id, asked.resume_token, tenant, stride=asked.stride)
-            with self._gateway.uploads.place():
+            with log_ids(_metadata(context).get("x-request-id", ""), asked.stream_id), self._gateway.uploads.place():
                 async with aclosing(self._clip(options, request_iterator)) as responses:
                     async for response in responses:
                         yield response
         except Exception as error:
-            await _abort(context, error)
+            await self._abort(context, error)
 
     async def _clip(
         self, options: ClipOptions, requests: AsyncIterator[pb.AlignClipRequest]
@@ -105,13 +108,22 @@ class FaceLandmarkServicer(pb_grpc.FaceLandmarkServiceServicer):
             self._tenant(context)
             return info_message(info_values(self._gateway))
         except Exception as error:
-            await _abort(context, error)
+            await self._abort(context, error)
             raise
 
     def _tenant(self, context: Context) -> str:
         """Whose call it is; raises Unauthenticated."""
-        pairs = context.invocation_metadata() or ()
-        return self._gateway.auth.tenant({name: value for name, value in pairs if isinstance(value, str)})
+        return self._gateway.auth.tenant(_metadata(context))
+
+    async def _abort(self, context: Context, error: Exception) -> None:
+        """End the call with the error's status; what is no domain error is logged and told as INTERNAL."""
+        if isinstance(error, grpc.aio.AbortError):
+            raise error
+        if not isinstance(error, RedAlignError):
+            log.error("unexpected error", exc_info=error)
+            error = RedAlignError("internal error")
+        self._gateway.metrics.rejects.labels(error.reason).inc()
+        await context.abort(grpc_code(error), error.message, trailing_metadata=grpc_trailers(error))
 
 
 async def _first(requests: AsyncIterator[Any]) -> Any | None:
@@ -142,11 +154,6 @@ async def _receive(requests: AsyncIterator[pb.AlignClipRequest], upload: Upload)
         raise EmptyBody("the clip has no bytes")
 
 
-async def _abort(context: Context, error: Exception) -> None:
-    """End the call with the error's status; what is no domain error is logged and told as INTERNAL."""
-    if isinstance(error, grpc.aio.AbortError):
-        raise error
-    if not isinstance(error, RedAlignError):
-        log.error("unexpected error", exc_info=error)
-        error = RedAlignError("internal error")
-    await context.abort(grpc_code(error), error.message, trailing_metadata=grpc_trailers(error))
+def _metadata(context: Context) -> dict[str, str]:
+    """What came with the call, names in lower case, binary values left out."""
+    return {name: value for name, value in context.invocation_metadata() or () if isinstance(value, str)}

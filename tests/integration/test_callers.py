@@ -142,7 +142,8 @@ def test_both_servers_speak_tls_and_grpc_asks_for_a_certificate(
     stranger = trustme.CA().issue_cert("camera@example.org")
     with running_server(**files) as server:
         assert server.http.startswith("https://")
-        assert httpx.get(f"{server.http}/readyz", verify=ssl.create_default_context(cafile=certificates["ca"])).status_code == 200
+        trusted = ssl.create_default_context(cafile=certificates["ca"])
+        assert httpx.get(f"{server.http}/readyz", verify=trusted).status_code == 200
         with pytest.raises(httpx.TransportError):
             httpx.get(server.http.replace("https", "http") + "/readyz")
         shown = grpc.ssl_channel_credentials(
