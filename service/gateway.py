@@ -20,7 +20,8 @@ from landmarks.errors import ConfigurationError, GoingAway, InvalidRequest, NotR
 from service.admission import Admission
 from service.auth import Authenticator
 from service.clip_run import ClipRun
-from service.decode.reader import DecodeLimits, open_media
+from service.decode.isolated import DecodePool
+from service.decode.reader import DecodeLimits
 from service.detector import Detector, YuNetDetector
 from service.engine import Engine
 from service.kept_streams import KeptStreams, Lease
@@ -67,9 +68,12 @@ class Gateway:
     def __init__(self, settings: Settings, engine: Engine, detector: Detector, metrics: Metrics | None = None) -> None:
         self.settings, self.engine, self.detector = settings, engine, detector
         self.metrics = metrics or Metrics()
-        self.limits = DecodeLimits(settings.max_frame_pixels, settings.decode_threads)
+        self.limits = DecodeLimits(
+            settings.max_frame_pixels, settings.decode_threads, settings.max_clip_frames, settings.max_clip_s
+        )
         # One thread more than workers: a long decode must not hold up the small work of live streams.
         self._workers = ThreadPoolExecutor(settings.workers + 1, thread_name_prefix="worker")
+        self.decoders = DecodePool(settings.decode_memory_bytes, settings.decode_patience_s, settings.decode_spare)
         self.ready = False
         self.leaving = asyncio.Event()
         """Set when the service is to go away: streams are sent elsewhere, uploads finish."""
@@ -112,6 +116,7 @@ class Gateway:
                 log.warning("not ready yet: %s", failed[0])
                 await asyncio.sleep(1.0)
         await self.in_worker(lambda: self.detector.detect(_BLANK))
+        await self.in_worker(self.decoders.warm_up)
         self.ready = True
         info = self.engine.info
         log.info("ready: %s from run %s, %s, %s", info.preset, info.training_run, info.scheme.name, info.engine)
@@ -128,6 +133,7 @@ class Gateway:
         """Stop; requests under way are refused their next step."""
         self.ready = False
         await self.engine.close()
+        self.decoders.close()
         self._workers.shutdown(wait=True)
 
     async def in_worker(self, work: Callable[[], T]) -> T:
@@ -145,8 +151,9 @@ class Gateway:
             raise InvalidRequest(f"stride is {options.stride}, it must be 1 or more")
         with self.tenants.of(options.tenant) as tenant:
             async with self._begin(options, tenant, same_clock=False) as (lease, session, first_index):
-                reader = await self.in_worker(lambda: open_media(path, self.limits))
-                run = ClipRun(self._decode, reader, session, options.stride or 1, first_index)
+                stride = options.stride or 1
+                reader = await self.in_worker(lambda: self.decoders.open_media(path, self.limits, stride))
+                run = ClipRun(self._decode, reader, session, stride, first_index)
                 if options.want_token or options.stream_id or options.resume_token:
                     run.seal_with(self._sealer(options.tenant))
                 try:

@@ -47,7 +47,7 @@ def decode_frame(data: bytes, check: SizeCheck) -> NDArray[np.uint8]:
 class ImageReader:
     """A still image (one frame at 0 s) or an animated GIF, PNG or WebP; implements Reader."""
 
-    def __init__(self, path: Path, check: SizeCheck) -> None:
+    def __init__(self, path: Path, check: SizeCheck, check_length: Callable[[int, float], None] | None = None) -> None:
         self.complete = True
         self.count = 0
         self.warnings: list[str] = []
@@ -57,6 +57,9 @@ class ImageReader:
             check(*self._image.size)
             self._count = getattr(self._image, "n_frames", 1) if self._image.format in ANIMATED else 1
             self._first = _upright_rgb(self._image)
+        if check_length is not None:
+            check_length(self._count, 0.0)
+        self._check_length = check_length
         if self._count < 1:
             raise NoFrames("the image holds no frame")
         height, width = self._first.shape[:2]
@@ -70,6 +73,8 @@ class ImageReader:
             try:
                 with _failing_as(UnreadableMedia, f"broke off at frame {index} of {self._count}"):
                     self._image.seek(index)
+                    if self._check_length is not None:
+                        self._check_length(index + 1, time_s)
                     self._check(*self._image.size)  # A frame of a GIF may reach beyond its canvas and enlarge it.
                     image = self._first if index == 0 else _upright_rgb(self._image)
             except RedAlignError as error:

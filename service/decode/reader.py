@@ -18,10 +18,12 @@ MAX_FRAME_PIXELS = 50_000_000
 
 @dataclass(frozen=True, slots=True)
 class DecodeLimits:
-    """Bounds of decoding: pixels of a frame (width times height), threads of the decoder."""
+    """Bounds of decoding: pixels of a frame (width times height), threads, frames and seconds of a clip (0: any)."""
 
     max_frame_pixels: int = MAX_FRAME_PIXELS
     threads: int = 2
+    max_frames: int = 0
+    max_s: float = 0.0
 
     def check(self, width: int, height: int) -> None:
         """Raise TooLarge for a frame of more pixels than allowed."""
@@ -29,6 +31,17 @@ class DecodeLimits:
             raise TooLarge(
                 f"a frame of {width}x{height} exceeds the limit of {self.max_frame_pixels} pixels",
                 limit="max_frame_pixels",
+            )
+
+    def check_length(self, frames: int, time_s: float) -> None:
+        """Raise TooLarge for a clip of more frames, or that reaches further, than allowed."""
+        if self.max_frames and frames > self.max_frames:
+            raise TooLarge(
+                f"a clip of {frames} or more frames exceeds the limit of {self.max_frames}", limit="max_clip_frames"
+            )
+        if self.max_s and time_s > self.max_s:
+            raise TooLarge(
+                f"a clip of {time_s:.1f} s or more exceeds the limit of {self.max_s:g} s", limit="max_clip_s"
             )
 
 
@@ -62,5 +75,5 @@ def open_media(path: Path, limits: DecodeLimits) -> Reader:
     if not head:
         raise EmptyBody("the upload is empty")
     if is_image(head):
-        return ImageReader(path, limits.check)
-    return VideoReader(path, limits.check, limits.threads)
+        return ImageReader(path, limits.check, limits.check_length)
+    return VideoReader(path, limits.check, limits.threads, limits.check_length)

@@ -34,7 +34,13 @@ NO_RATE = 25.0
 class VideoReader:
     """A video file; implements Reader. The first frame is decoded at once, since it tells the upright size."""
 
-    def __init__(self, path: Path, check: Callable[[int, int], None], threads: int) -> None:
+    def __init__(
+        self,
+        path: Path,
+        check: Callable[[int, int], None],
+        threads: int,
+        check_length: Callable[[int, float], None] | None = None,
+    ) -> None:
         self.complete = True
         self.count = 0
         self.warnings: list[str] = []
@@ -43,7 +49,11 @@ class VideoReader:
         self._container = _open(path)
         try:
             self._stream = _video_stream(self._container)
+            self._rate = float(self._stream.average_rate or self._stream.guessed_rate or 0)
             check(self._stream.codec_context.width, self._stream.codec_context.height)
+            if check_length is not None:  # What the header promises, so that it is told before any work.
+                check_length(int(self._stream.frames), self._promised_s())
+            self._check_length = check_length
             self._stream.codec_context.thread_count = threads
             self._stream.thread_type = "AUTO"
             self._check = check
@@ -58,8 +68,6 @@ class VideoReader:
             self._last = 0.0
             self._turn = _orientation(self._ahead)
             height, width = self._turn(np.zeros((self._ahead.height, self._ahead.width, 0), np.uint8)).shape[:2]
-            rate = self._stream.average_rate or self._stream.guessed_rate or 0
-            self._rate = float(rate)
             self.info = VideoInfo(width, height, self._rate)
         except BaseException:
             self._container.close()
@@ -72,6 +80,8 @@ class VideoReader:
         while frame is not None:
             time_s = self._time(frame, index)
             self._last = time_s
+            if self._check_length is not None:
+                self._check_length(index + 1, time_s)
             if frame.is_corrupt:
                 self._damaged += 1
             if index % stride == 0:
