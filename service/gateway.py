@@ -170,7 +170,8 @@ class Gateway:
         """Begin a live stream, or go on with one. Raises Overloaded where too many are open, of all or of a tenant."""
         with self.streams.place(), self.tenants.of(options.tenant) as tenant, tenant.streams.place():
             async with self._begin(options, tenant, same_clock=True) as (lease, session, first_index):
-                run = StreamRun(self._decode, self.limits, session, self._sealer(options.tenant), first_index)
+                seal = self._sealer(options.tenant)
+                run = StreamRun(self._decode, self.limits, session, seal, first_index, tenant.message)
                 try:
                     yield run
                 finally:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,9 +26,12 @@ class StreamRun:
         session: Session,
         seal: Callable[[SessionState], str],
         first_index: int = 0,
+        pace_intake: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._in_worker, self._limits, self._session, self._seal = in_worker, limits, session, seal
         self._first_index = self.next_index = first_index
+        self.pace_intake = pace_intake
+        """Waited for before a frame is read from the wire, where a tenant's rate is limited."""
         self.dropped_count = 0
 
     @property

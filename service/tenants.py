@@ -9,23 +9,37 @@ from aiolimiter import AsyncLimiter
 
 from service.admission import Admission
 
+INTAKE = 4.0
+
 
 class Tenant:
-    """A tenant's share. Frames beyond its rate wait: flow control holds back who sends them."""
+    """A tenant's share. Frames beyond its rate wait: flow control holds back who sends them.
+
+    Reading from the wire is bounded too, INTAKE times as high: frames that are to be dropped cost something as well.
+    """
 
     def __init__(self, max_streams: int, frames_per_s: float) -> None:
         self.streams = Admission("tenant_max_streams", max_streams)
-        # Small bursts, since clients send in bursts; not a whole second of them, which others would feel.
-        self._rate = (
-            AsyncLimiter(max(1.0, frames_per_s / 10.0), max(1.0, frames_per_s / 10.0) / frames_per_s)
-            if (frames_per_s > 0)
-            else None
-        )
+        self._rate = _limiter(frames_per_s)
+        self._intake = _limiter(INTAKE * frames_per_s)
 
     async def frame(self) -> None:
         """Wait until a further frame may be processed."""
         if self._rate is not None:
             await self._rate.acquire()
+
+    async def message(self) -> None:
+        """Wait until a further frame may be read from the wire."""
+        if self._intake is not None:
+            await self._intake.acquire()
+
+
+def _limiter(per_s: float) -> AsyncLimiter | None:
+    if not per_s:
+        return None
+    # Small bursts, since clients send in bursts; not a whole second of them, which others would feel.
+    burst = max(1.0, per_s / 10.0)
+    return AsyncLimiter(burst, burst / per_s)
 
 
 class Tenants:

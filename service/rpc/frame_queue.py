@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -43,10 +43,16 @@ class FrameQueue:
 
     @asynccontextmanager
     async def filled_from(
-        self, requests: AsyncIterator[pb.AlignStreamRequest], leaving: asyncio.Event
+        self,
+        requests: AsyncIterator[pb.AlignStreamRequest],
+        leaving: asyncio.Event,
+        pace: Callable[[], Awaitable[None]] | None = None,
     ) -> AsyncIterator[FrameQueue]:
-        """Read the stream's requests into the queue during the block, until they end or the service goes away."""
-        tasks = [asyncio.create_task(self._fill(requests)), asyncio.create_task(self._leave(leaving))]
+        """Read the stream's requests into the queue during the block, until they end or the service goes away.
+
+        ``pace`` is waited for after each of them: flow control then holds back who sends.
+        """
+        tasks = [asyncio.create_task(self._fill(requests, pace)), asyncio.create_task(self._leave(leaving))]
         try:
             yield self
         finally:
@@ -69,13 +75,17 @@ class FrameQueue:
             raise self._error
         return None
 
-    async def _fill(self, requests: AsyncIterator[pb.AlignStreamRequest]) -> None:
+    async def _fill(
+        self, requests: AsyncIterator[pb.AlignStreamRequest], pace: Callable[[], Awaitable[None]] | None
+    ) -> None:
         error: BaseException | None = None
         try:
             async for request in requests:
                 if request.WhichOneof("request") == "config":
                     raise ConfigRepeated("a stream has exactly one config, as its first message")
                 await self._put(request.frame)
+                if pace is not None:
+                    await pace()
         except Exception as raised:
             error = raised
         await self._end(error)

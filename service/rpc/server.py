@@ -12,7 +12,6 @@ from landmarks.v1 import face_landmarks_pb2_grpc as pb_grpc
 from service.gateway import Gateway
 from service.rpc.servicer import FaceLandmarkServicer
 from service.settings import Settings
-from service.tracing import server_interceptors
 
 SERVICE = pb.DESCRIPTOR.services_by_name["FaceLandmarkService"].full_name
 
@@ -23,7 +22,6 @@ class GrpcServer:
     def __init__(self, gateway: Gateway) -> None:
         settings = gateway.settings
         self._server = grpc.aio.server(
-            interceptors=server_interceptors(),
             options=[
                 ("grpc.max_receive_message_length", settings.max_message_bytes),
                 ("grpc.max_send_message_length", settings.max_message_bytes),

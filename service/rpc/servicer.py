@@ -20,6 +20,7 @@ from service.rpc.convert import end_message, frame_message, info_message, video_
 from service.rpc.frame_queue import FrameQueue, Waiting
 from service.status import grpc_code, grpc_trailers
 from service.stream_run import StreamRun
+from service.tracing import call_span
 from service.uploads import Upload, upload_file
 
 log = logging.getLogger(__name__)
@@ -39,12 +40,14 @@ class FaceLandmarkServicer(pb_grpc.FaceLandmarkServiceServicer):
     ) -> AsyncIterator[pb.AlignStreamResponse]:
         """Config, then frames; one response a frame, in order, and ``end`` after the last."""
         try:
-            tenant = self._tenant(context)
+            metadata = _metadata(context)
+            tenant = self._gateway.auth.tenant(metadata)
             config = await _first(request_iterator)
             if config is None or config.WhichOneof("request") != "config":
                 raise ConfigExpected("the first message of a stream must be its config")
-            with log_ids(_metadata(context).get("x-request-id", ""), config.config.stream_id):
-                async with aclosing(self._stream(tenant, config.config, request_iterator)) as responses:
+            asked = config.config
+            with call_span("AlignStream", metadata), log_ids(metadata.get("x-request-id", ""), asked.stream_id):
+                async with aclosing(self._stream(tenant, asked, request_iterator)) as responses:
                     async for response in responses:
                         yield response
         except Exception as error:
@@ -58,7 +61,10 @@ class FaceLandmarkServicer(pb_grpc.FaceLandmarkServiceServicer):
         options = StreamOptions(config.max_faces, config.stream_id, config.resume_token, tenant)
         every = config.resume_every or RESUME_EVERY
         queue = FrameQueue(latest=config.flow == pb.FLOW_LATEST, limit=gateway.settings.stream_queue)
-        async with gateway.stream(options) as stream, queue.filled_from(requests, gateway.leaving):
+        async with (
+            gateway.stream(options) as stream,
+            queue.filled_from(requests, gateway.leaving, stream.pace_intake),
+        ):
             first = stream.next_index
             while (waiting := await queue.next()) is not None:
                 gateway.metrics.queue_wait.observe(waiting.waited_s)
@@ -77,13 +83,14 @@ class FaceLandmarkServicer(pb_grpc.FaceLandmarkServiceServicer):
     ) -> AsyncIterator[pb.AlignClipResponse]:
         """Config, then the file in chunks; ``video``, one response a frame, ``end``."""
         try:
-            tenant = self._tenant(context)
+            metadata = _metadata(context)
+            tenant = self._gateway.auth.tenant(metadata)
             config = await _first(request_iterator)
             if config is None or config.WhichOneof("request") != "config":
                 raise ConfigExpected("the first message of a clip must be its config")
             asked = config.config
             options = ClipOptions(asked.max_faces, asked.stream_id, asked.resume_token, tenant, stride=asked.stride)
-            with log_ids(_metadata(context).get("x-request-id", ""), asked.stream_id), self._gateway.uploads.place():
+            with call_span("AlignClip", metadata), log_ids(metadata.get("x-request-id", ""), asked.stream_id):
                 async with aclosing(self._clip(options, request_iterator)) as responses:
                     async for response in responses:
                         yield response
@@ -93,27 +100,26 @@ class FaceLandmarkServicer(pb_grpc.FaceLandmarkServiceServicer):
     async def _clip(
         self, options: ClipOptions, requests: AsyncIterator[pb.AlignClipRequest]
     ) -> AsyncGenerator[pb.AlignClipResponse]:
-        async with upload_file(self._gateway) as upload:
-            await _receive(requests, upload)
-            async with self._gateway.clip(upload.finish(), options) as run:
-                yield pb.AlignClipResponse(video=video_message(run.video))
-                async with aclosing(run.results()) as results:
-                    async for result in results:
-                        yield pb.AlignClipResponse(frame=frame_message(result))
-                yield pb.AlignClipResponse(end=end_message(run.end))
+        with self._gateway.uploads.place():
+            async with upload_file(self._gateway) as upload:
+                await _receive(requests, upload)
+                async with self._gateway.clip(upload.finish(), options) as run:
+                    yield pb.AlignClipResponse(video=video_message(run.video))
+                    async with aclosing(run.results()) as results:
+                        async for result in results:
+                            yield pb.AlignClipResponse(frame=frame_message(result))
+                    yield pb.AlignClipResponse(end=end_message(run.end))
 
     async def GetInfo(self, request: pb.GetInfoRequest, context: Context) -> pb.GetInfoResponse:
         """Versions, model, scheme, limits, mean shape."""
         try:
-            self._tenant(context)
-            return info_message(info_values(self._gateway))
+            metadata = _metadata(context)
+            with call_span("GetInfo", metadata):
+                self._gateway.auth.tenant(metadata)
+                return info_message(info_values(self._gateway))
         except Exception as error:
             await self._abort(context, error)
             raise
-
-    def _tenant(self, context: Context) -> str:
-        """Whose call it is; raises Unauthenticated."""
-        return self._gateway.auth.tenant(_metadata(context))
 
     async def _abort(self, context: Context, error: Exception) -> None:
         """End the call with the error's status; what is no domain error is logged and told as INTERNAL."""
