@@ -10,7 +10,7 @@ export RED_HTTP_PORT ?= 8080
 export RED_GRPC_PORT ?= 8081
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test test-triton lint train eval export repository bench bench-triton proto compose-tool clean
+.PHONY: help demo serve test test-triton lint train eval export repository bench bench-triton fuzz soak faults proto compose-tool clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,15 @@ bench: $(DEV)/.done ## speed of step, session and service on this machine
 
 bench-triton: $(DEV)/.done $(TRITON)/.done ## a step embedded and on a Triton server, its batches, shared memory
 	$(DEV)/bin/python -m benchmarks.engines
+
+fuzz: $(DEV)/.done ## mangled clips, our OpenAPI and all parsers fuzzed, with a table (SHORT=1: the form of CI)
+	$(DEV)/bin/python -m proof.fuzz
+
+soak: $(DEV)/.done ## 64 streams for 15 minutes whose clients come, go, die and stall (SHORT=1)
+	$(DEV)/bin/python -m proof.soak
+
+faults: $(DEV)/.done ## a gateway is killed in mid-stream, a tenant floods (SHORT=1)
+	$(DEV)/bin/python -m proof.faults
 
 proto: $(DEV)/.done ## regenerate the stubs in landmarks/v1
 	PATH="$(CURDIR)/$(DEV)/bin:$$PATH" proto/generate.sh .

@@ -34,9 +34,11 @@ from service.stream_run import StreamRun
 from service.tenants import Tenant, Tenants
 from service.tokens import TokenSealer
 from service.triton_engine import TritonEngine
+from service.uploads import remove_leftovers
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
+MAX_STRIDE = 1_000_000
 _BLANK = np.zeros((CROP_SIZE, CROP_SIZE, 3), np.uint8)
 
 
@@ -101,6 +103,7 @@ class Gateway:
 
     async def start(self) -> None:
         """Serve real sequences, 1, 2, 4 and more at once, and one detection; ready only after all worked."""
+        await self.in_worker(lambda: remove_leftovers(self.settings.temp_dir))
         await self.engine.start()
         together = 1
         while together <= self.settings.engine_max_batch:
@@ -147,8 +150,8 @@ class Gateway:
     @asynccontextmanager
     async def clip(self, path: Path, options: ClipOptions) -> AsyncIterator[ClipRun]:
         """Open a clip file; raises what open_media raises. Everything is given back at the end of the block."""
-        if options.stride < 0:
-            raise InvalidRequest(f"stride is {options.stride}, it must be 1 or more")
+        if not 0 <= options.stride <= MAX_STRIDE:
+            raise InvalidRequest(f"stride is {options.stride}, it must be 1 to {MAX_STRIDE}")
         with self.tenants.of(options.tenant) as tenant:
             async with self._begin(options, tenant, same_clock=False) as (lease, session, first_index):
                 stride = options.stride or 1

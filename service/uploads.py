@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import anyio
 
 from landmarks.errors import TooLarge
-from service.gateway import Gateway
+
+if TYPE_CHECKING:
+    from service.gateway import Gateway
+
+
+PREFIX = "red-align-upload-"
 
 
 class Upload:
@@ -43,10 +49,23 @@ def check_size(size: int, limit: int) -> None:
 @asynccontextmanager
 async def upload_file(gateway: Gateway) -> AsyncIterator[Upload]:
     """An empty upload; its file is gone after the block."""
-    handle, name = tempfile.mkstemp(prefix="red-align-", dir=gateway.settings.temp_dir)
+    handle, name = tempfile.mkstemp(prefix=f"{PREFIX}{os.getpid()}-", dir=gateway.settings.temp_dir)
     try:
         with os.fdopen(handle, "wb") as file:
             yield Upload(Path(name), file, gateway.settings.max_upload_bytes)
     finally:
         with anyio.CancelScope(shield=True):
             await gateway.in_worker(lambda: Path(name).unlink(missing_ok=True))
+
+
+def remove_leftovers(folder: Path | None) -> int:
+    """Remove uploads of processes that were killed; gives their number. Those of living ones stay."""
+    removed = 0
+    for path in Path(folder or tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        owner = path.name.removeprefix(PREFIX).partition("-")[0]
+        # In a container all are process 1: what is of our own number is of one before us.
+        if owner.isdigit() and (int(owner) == os.getpid() or not Path(f"/proc/{owner}").exists()):
+            with contextlib.suppress(OSError):
+                path.unlink()
+                removed += 1
+    return removed

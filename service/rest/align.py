@@ -14,7 +14,7 @@ from starlette.responses import Response
 from landmarks.errors import NotReady
 from service.clip_run import ClipRun
 from service.formats import csv_pieces, json_pieces, ndjson_pieces
-from service.gateway import ClipOptions, Gateway
+from service.gateway import MAX_STRIDE, ClipOptions, Gateway
 from service.kept_streams import MAX_STREAM_ID
 from service.logs import log_ids
 from service.rest.body import receive
@@ -71,7 +71,7 @@ async def align(
     request: Request,
     format: Annotated[Literal["json", "ndjson", "csv"], Query(description="Form of the answer.")] = "json",
     max_faces: Annotated[int, Query(ge=1, description="Faces to follow at once.")] = 1,
-    stride: Annotated[int, Query(ge=1, description="Answer every stride-th frame only.")] = 1,
+    stride: Annotated[int, Query(ge=1, le=MAX_STRIDE, description="Answer every stride-th frame only.")] = 1,
     stream_id: Annotated[
         str,
         Query(

@@ -55,3 +55,13 @@ def test_a_port_in_use_is_named(name: str) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         assert f"RED_{name}" in failed_start(**{name: str(taken.getsockname()[1])})
+
+
+def test_uploads_of_a_killed_process_are_removed_at_the_next_start(tmp_path: Path) -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    left, living, other = (tmp_path / f"red-align-upload-{pid}-x" for pid in (gone.pid, os.getpid(), "abc"))
+    for path in (left, living, other):
+        path.write_bytes(b"x")
+    with running_server(TEMP_DIR=str(tmp_path)):
+        assert sorted(tmp_path.iterdir()) == sorted([living, other])

@@ -155,3 +155,12 @@ def test_health_and_info_tell_the_truth(client: httpx.Client) -> None:
     assert (info["scheme"], info["num_points"], len(info["mean_shape"])) == ("ibug68", 68, 136)
     assert info["limits"]["max_upload_bytes"] == MAX_UPLOAD
     assert info["limits"]["max_frame_pixels"] == MAX_PIXELS
+
+
+@pytest.mark.parametrize(
+    "query", ["stride=961303496869207904375172235700207616", "stride=1000001", "max_faces=10000000000"]
+)
+def test_a_number_beyond_all_bounds_is_the_requests_fault(small: RunningServer, unharmed: None, query: str) -> None:
+    picture = jpeg(carphone_frames()[0])
+    response = httpx.post(f"{small.http}/align?{query}", content=picture, headers={"content-type": "image/jpeg"})
+    check_error(response, 400, "INVALID_REQUEST")
