@@ -1,4 +1,4 @@
-"""``python -m proof.faults``: a gateway that is killed, and a tenant that floods."""
+"""``python -m proof.faults``: a gateway that is killed, a tenant that floods, clients that never read."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import contextlib
 import signal
 import sys
 import tempfile
+from collections.abc import AsyncIterator
 from pathlib import Path
 from statistics import median
 
@@ -14,7 +15,9 @@ import grpc
 import numpy as np
 from cryptography.fernet import Fernet
 
-from proof.clients import Client, p99
+from landmarks.v1 import face_landmarks_pb2 as pb
+from landmarks.v1 import face_landmarks_pb2_grpc as pb_grpc
+from proof.clients import Client, frame, p99
 from proof.report import SHORT, Report
 from service.auth import hash_of, new_key
 from tests.servers import RunningServer, running_server
@@ -91,6 +94,32 @@ async def flooded(report: Report) -> None:
     report.add("  its p99 during the flood over that, median of three", loud / quiet, 2.0)
 
 
+async def stalled(report: Report) -> None:
+    """Clients that send and never read; another one's answers take no longer."""
+
+    async def stall(address: str) -> None:
+        async def requests() -> AsyncIterator[pb.AlignStreamRequest]:
+            yield pb.AlignStreamRequest(config=pb.StreamConfig())
+            for index in range(100_000):
+                yield frame(index)
+
+        async with grpc.aio.insecure_channel(address) as channel:
+            call = pb_grpc.FaceLandmarkServiceStub(channel).AlignStream(requests())
+            await call.wait_for_connection()
+            await asyncio.sleep(1000)
+
+    with running_server() as server:
+        await quiet_p99(server.grpc, "")
+        quiet = median([await quiet_p99(server.grpc, "") for _ in range(RUNS)])
+        tasks = [asyncio.create_task(stall(server.grpc)) for _ in range(FLOODS)]
+        await asyncio.sleep(5.0)  # until all that may be under way is, and no more
+        loud = median([await quiet_p99(server.grpc, "") for _ in range(RUNS)])
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    report.add(f"{FLOODS} clients that never read: another's p99 over its quiet one", loud / quiet, 2.0)
+
+
 async def main() -> int:
     """Both faults; the exit status."""
     report = Report("faults")
@@ -98,6 +127,7 @@ async def main() -> int:
     with running_server(TOKEN_KEYS=key) as first, running_server(TOKEN_KEYS=key) as second:
         await killed(first, second, report)
     await flooded(report)
+    await stalled(report)
     return report.show()
 
 

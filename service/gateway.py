@@ -34,7 +34,7 @@ from service.stream_run import StreamRun
 from service.tenants import Tenant, Tenants
 from service.tokens import TokenSealer
 from service.triton_engine import TritonEngine
-from service.uploads import remove_leftovers
+from service.uploads import prepare_folder
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -103,7 +103,7 @@ class Gateway:
 
     async def start(self) -> None:
         """Serve real sequences, 1, 2, 4 and more at once, and one detection; ready only after all worked."""
-        await self.in_worker(lambda: remove_leftovers(self.settings.temp_dir))
+        await self.in_worker(lambda: prepare_folder(self.settings.temp_dir))
         await self.engine.start()
         together = 1
         while together <= self.settings.engine_max_batch:

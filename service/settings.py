@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import tempfile
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -120,7 +121,13 @@ class Settings(BaseSettings):
     workers: Count = Field(
         default_factory=_default_threads, description="Threads that decode, cut crops and detect faces."
     )
-    temp_dir: Path | None = Field(None, description="Folder for uploads while they are read; by default the system's.")
+    temp_dir: Path = Field(
+        default_factory=lambda: Path(tempfile.gettempdir()) / f"red-align-{os.getuid()}",
+        description="Folder for uploads while they are read; made where it is missing, for this user alone.",
+    )
+    web: bool | None = Field(
+        None, description="Serve web pages (the OpenAPI page at /docs); by default on loopback alone."
+    )
     log_format: Literal["text", "json"] = Field("text", description="Form of the logs: text, or JSON lines.")
     otlp_endpoint: str = Field(
         "", description="OTLP collector (gRPC) for OpenTelemetry traces, such as http://127.0.0.1:4317; empty for none."
@@ -140,6 +147,11 @@ class Settings(BaseSettings):
         if bool(self.tls_cert) != bool(self.tls_key) or (self.tls_client_ca and not self.tls_cert):
             raise PydanticCustomError("tls", "RED_TLS_CERT: RED_TLS_CERT and RED_TLS_KEY belong together", {})
         return self
+
+    @property
+    def shows_web(self) -> bool:
+        """Whether web pages are served."""
+        return _is_loopback(self.host) if self.web is None else self.web
 
     @property
     def token_key_list(self) -> list[str]:

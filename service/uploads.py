@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import anyio
 
-from landmarks.errors import TooLarge
+from landmarks.errors import ConfigurationError, TooLarge
 
 if TYPE_CHECKING:
     from service.gateway import Gateway
@@ -58,10 +58,19 @@ async def upload_file(gateway: Gateway) -> AsyncIterator[Upload]:
             await gateway.in_worker(lambda: Path(name).unlink(missing_ok=True))
 
 
-def remove_leftovers(folder: Path | None) -> int:
-    """Remove uploads of processes that were killed; gives their number. Those of living ones stay."""
+def prepare_folder(folder: Path) -> int:
+    """Make the folder of uploads where it is missing, and remove those of processes that were killed; their number.
+
+    Those of living ones stay. Raises ConfigurationError where it cannot be written to.
+    """
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ConfigurationError(f"RED_TEMP_DIR: {folder}: {error.strerror}") from error
     removed = 0
-    for path in Path(folder or tempfile.gettempdir()).glob(f"{PREFIX}*"):
+    for path in folder.glob(f"{PREFIX}*"):
         owner = path.name.removeprefix(PREFIX).partition("-")[0]
         # In a container all are process 1: what is of our own number is of one before us.
         if owner.isdigit() and (int(owner) == os.getpid() or not Path(f"/proc/{owner}").exists()):

@@ -25,7 +25,7 @@ from landmarks.errors import RedAlignError
 from landmarks.frames import Frame, VideoInfo
 from service.decode.reader import DecodeLimits, Reader, open_media
 
-RING_BYTES, LEAST_PLACES, MOST_PLACES = 48 * 1024**2, 4, 16
+RING_BYTES, LEAST_PLACES, MOST_PLACES = 16 * 1024**2, 4, 16
 
 
 def main(arguments: list[str]) -> int:

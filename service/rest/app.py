@@ -29,7 +29,9 @@ _HEADERS = {429: _RETRY, 503: _RETRY, 401: {"WWW-Authenticate": "Bearer"}}
 
 def create_app(gateway: Gateway) -> FastAPI:
     """The application over a gateway that is started and closed by its owner."""
-    app = FastAPI(title="RED Align", version=__version__, summary="Facial landmarks in video.")
+    pages = "/docs" if gateway.settings.shows_web else None
+    summary = "Facial landmarks in video."
+    app = FastAPI(title="RED Align", version=__version__, summary=summary, docs_url=pages, redoc_url=None)
     app.state.gateway = gateway
     app.include_router(router)
     _add_health(app, gateway)

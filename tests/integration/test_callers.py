@@ -21,6 +21,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from landmarks.v1 import face_landmarks_pb2 as pb
 from landmarks.v1 import face_landmarks_pb2_grpc as pb_grpc
 from service.auth import hash_of, new_key
+from service.settings import Settings
 from tests.integration.rest import VIDEO, check_error, part
 from tests.integration.test_going_on import Stub, frames_from, results
 from tests.integration.test_grpc import config, points_of, reason_of
@@ -185,3 +186,21 @@ def test_a_new_key_is_told_once_and_its_line_admits_it() -> None:
     made = subprocess.run(command, check=True, capture_output=True, text=True)
     key = made.stderr.rsplit(" ", 1)[1].strip()
     assert made.stdout == f"ann {hash_of(key)}\n"
+
+
+def test_no_other_sites_page_may_call_and_pages_are_for_loopback(server: RunningServer) -> None:
+    asked = {"origin": "https://evil.example", "access-control-request-method": "POST"}
+    for answer in (
+        httpx.options(f"{server.http}/align", headers=asked),
+        httpx.get(f"{server.http}/v1/info", headers=asked),
+    ):
+        assert not [name for name in answer.headers if name.startswith("access-control")]
+    assert httpx.get(f"{server.http}/docs").status_code == 200
+    with running_server(WEB="false") as hidden:
+        assert httpx.get(f"{hidden.http}/docs").status_code == 404
+
+
+def test_pages_are_off_where_the_address_is_public(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Settings().shows_web
+    assert not Settings(host="0.0.0.0", allow_anonymous=True).shows_web
+    assert Settings(host="0.0.0.0", allow_anonymous=True, web=True).shows_web

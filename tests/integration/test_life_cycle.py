@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import grpc
@@ -15,6 +16,7 @@ import pytest
 
 from landmarks.v1 import face_landmarks_pb2 as pb
 from landmarks.v1 import face_landmarks_pb2_grpc as pb_grpc
+from tests.integration.rest import wait_until
 from tests.servers import running_server
 
 
@@ -65,3 +67,20 @@ def test_uploads_of_a_killed_process_are_removed_at_the_next_start(tmp_path: Pat
         path.write_bytes(b"x")
     with running_server(TEMP_DIR=str(tmp_path)):
         assert sorted(tmp_path.iterdir()) == sorted([living, other])
+
+
+def test_an_upload_that_never_ends_does_not_hold_the_service_up(tmp_path: Path) -> None:
+    with (
+        running_server(GRACE_S="1", TEMP_DIR=str(tmp_path)) as server,
+        socket.create_connection(("127.0.0.1", int(server.http.rsplit(":", 1)[1]))) as slow,
+    ):
+        slow.sendall(b"POST /align HTTP/1.1\r\nHost: x\r\nContent-Type: video/mp4\r\nContent-Length: 1000\r\n\r\nabc")
+        wait_until(lambda: bool(list(tmp_path.iterdir())))
+        began = time.monotonic()
+        assert server.stop() == 0
+        assert time.monotonic() - began < 15
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_written_to_is_named() -> None:
+    assert "RED_TEMP_DIR" in failed_start(TEMP_DIR="/proc/nowhere")

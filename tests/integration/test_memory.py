@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from pathlib import Path
 
+import cv2
 import httpx
 import numpy as np
+import psutil
 
+from tests.integration.rest import VIDEO
 from tests.media import carphone_frames, write_video
 from tests.servers import running_server
 
@@ -36,3 +40,33 @@ def test_a_long_clip_takes_no_more_memory_than_a_short_one(tmp_path: Path) -> No
         assert json.loads(b"".join(pieces))["frame_count"] == FRAMES
         assert peak_mib(server.process.pid) - before < ALLOWED_MIB
     assert len(pieces) > 10, "the answer comes in pieces, not at the end"
+
+
+def all_of(process: psutil.Process) -> float:
+    """Resident size in MiB of a process and those it started."""
+    return sum(p.memory_info().rss for p in [process, *process.children(recursive=True)]) / 1024**2
+
+
+def test_an_upload_of_500_mb_adds_less_than_64_mb(tmp_path: Path) -> None:
+    """Uncompressed video, so that the file itself is large; the decoding processes count as well."""
+    frames = [cv2.resize(frame, (1280, 720)) for frame in carphone_frames()[:8]]
+    path = write_video(tmp_path / "large.avi", frames * 23, codec="rawvideo", pix_fmt="bgr24")
+    assert path.stat().st_size > 500e6
+    with running_server() as server:
+        process = psutil.Process(server.process.pid)
+        small = write_video(tmp_path / "small.avi", frames, codec="rawvideo", pix_fmt="bgr24")
+        httpx.post(f"{server.http}/align", content=small.read_bytes(), headers=VIDEO, timeout=100)
+        before, seen, over = all_of(process), [0.0], threading.Event()
+
+        def watch() -> None:
+            while not over.wait(0.05):
+                seen.append(all_of(process))
+
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        with path.open("rb") as file:
+            answer = httpx.post(f"{server.http}/align", content=file, headers=VIDEO, timeout=100)
+        over.set()
+        watcher.join()
+    assert answer.json()["frame_count"] == len(frames) * 23
+    assert max(seen) - before < 64
