@@ -6,9 +6,9 @@ import ipaddress
 import os
 import tempfile
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import Field, FilePath, SecretStr, ValidationError, model_validator
+from pydantic import Field, FilePath, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -93,12 +93,14 @@ class Settings(BaseSettings):
     jwt_audience: str = Field("", description="Audience that tokens must name; empty for none.")
     jwt_tenant_claim: str = Field("sub", min_length=1, description="Claim of a token that names the tenant.")
     allow_anonymous: bool = Field(
-        False, description="Serve on other addresses than loopback though nobody is asked for a key."
+        False,
+        validate_default=True,
+        description="Serve on other addresses than loopback though nobody is asked for a key.",
     )
     tls_cert: FilePath | None = Field(None, description="PEM certificate chain of both servers; with RED_TLS_KEY.")
     tls_key: FilePath | None = Field(None, description="PEM private key of RED_TLS_CERT.")
     tls_client_ca: FilePath | None = Field(
-        None, description="PEM authorities; gRPC clients must then show a certificate."
+        None, validate_default=True, description="PEM authorities; gRPC clients must then show a certificate."
     )
     tenant_max_streams: Count = Field(64, description="Most live streams of one tenant.")
     tenant_frames_per_s: float = Field(
@@ -134,19 +136,32 @@ class Settings(BaseSettings):
     )
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least level that is logged.")
 
-    @model_validator(mode="after")
-    def _hold_together(self) -> Self:
-        asked = self.api_keys_file or self.jwt_jwks_file
-        if not (asked or self.allow_anonymous or _is_loopback(self.host)):
+    # Validators of fields, not of the whole: those run only where every field is right, and all shall be told at once.
+    @field_validator("allow_anonymous")
+    @classmethod
+    def _strangers_are_asked(cls, value: bool, info: ValidationInfo) -> bool:
+        known = info.data
+        asked = any(name not in known or known[name] for name in ("api_keys_file", "jwt_jwks_file"))
+        if not (value or asked or _is_loopback(known.get("host", "localhost"))):
             raise PydanticCustomError(
                 "host",
-                "RED_HOST: {host} is not loopback and nobody would be asked for a key: set RED_API_KEYS_FILE or "
+                "RED_HOST {host} is not loopback and nobody would be asked for a key: set RED_API_KEYS_FILE or "
                 "RED_JWT_JWKS_FILE, or RED_ALLOW_ANONYMOUS=true",
-                {"host": self.host},
+                {"host": known["host"]},
             )
-        if bool(self.tls_cert) != bool(self.tls_key) or (self.tls_client_ca and not self.tls_cert):
-            raise PydanticCustomError("tls", "RED_TLS_CERT: RED_TLS_CERT and RED_TLS_KEY belong together", {})
-        return self
+        return value
+
+    @field_validator("tls_client_ca")
+    @classmethod
+    def _tls_is_whole(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        known = info.data
+        if "tls_cert" in known and "tls_key" in known:
+            given = [known["tls_cert"], known["tls_key"], value]
+            if bool(given[0]) != bool(given[1]) or (value and not given[0]):
+                raise PydanticCustomError(
+                    "tls", "RED_TLS_CERT and RED_TLS_KEY belong together, RED_TLS_CLIENT_CA to both"
+                )
+        return value
 
     @property
     def shows_web(self) -> bool:
@@ -171,9 +186,5 @@ def read_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        # What concerns several settings names them itself.
-        wrong = [
-            (f"RED_{'_'.join(str(p) for p in e['loc']).upper()}: " if e["loc"] else "") + e["msg"]
-            for e in error.errors()
-        ]
+        wrong = [f"RED_{'_'.join(str(p) for p in e['loc']).upper()}: {e['msg']}" for e in error.errors()]
         raise ConfigurationError("; ".join(wrong)) from error

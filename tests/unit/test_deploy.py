@@ -86,6 +86,10 @@ def test_ports_are_published_on_this_host_alone_and_are_those_that_it_listens_on
     assert "EXPOSE 8080 8081" in stage("gateway")
 
 
+def test_compose_waits_for_uploads_under_way_to_finish() -> None:
+    assert int(SERVICES["gateway"]["stop_grace_period"].rstrip("s")) > Settings().grace_s
+
+
 def test_the_health_check_asks_a_path_that_exists() -> None:
     path = re.search(r"127\.0\.0\.1:8080(/\w+)", stage("gateway"))
     assert path
