@@ -80,7 +80,7 @@ class Gateway:
         self.leaving = asyncio.Event()
         """Set when the service is to go away: streams are sent elsewhere, uploads finish."""
         self.auth = Authenticator(settings)
-        self.tenants = Tenants(settings.tenant_max_streams, settings.tenant_frames_per_s)
+        self.tenants = Tenants(settings.tenant_max_streams or settings.max_streams, settings.tenant_frames_per_s)
         self.streams = Admission("max_streams", settings.max_streams)
         self.uploads = Admission("max_uploads", settings.max_uploads)
         self.kept = KeptStreams(settings.stream_idle_s, settings.max_kept_streams)

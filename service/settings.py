@@ -102,7 +102,9 @@ class Settings(BaseSettings):
     tls_client_ca: FilePath | None = Field(
         None, validate_default=True, description="PEM authorities; gRPC clients must then show a certificate."
     )
-    tenant_max_streams: Count = Field(64, description="Most live streams of one tenant.")
+    tenant_max_streams: int = Field(
+        0, ge=0, description="Most live streams of one tenant; 0 is as many as of all, RED_MAX_STREAMS."
+    )
     tenant_frames_per_s: float = Field(
         0.0, ge=0, description="Frames a second that one tenant may have processed; the rest waits. 0 is no limit."
     )
