@@ -70,6 +70,9 @@ class Settings(BaseSettings):
 
     max_streams: Count = Field(64, description="Most live streams open at once.")
     max_uploads: Count = Field(16, description="Most uploads (clips) under way at once.")
+    first_message_s: float = Field(
+        10.0, gt=0, description="Seconds for which a new gRPC stream may stay without its config."
+    )
     stream_queue: Count = Field(4, description="Frames of one live stream that may wait to be answered.")
     stream_idle_s: float = Field(
         120.0, gt=0, description="Seconds for which a stream with an id is kept for its next segment or connection."

@@ -13,6 +13,7 @@ from service.gateway import Gateway
 from service.rpc.servicer import FaceLandmarkServicer
 from service.settings import Settings
 
+OTHER_CALLS = 32
 SERVICE = pb.DESCRIPTOR.services_by_name["FaceLandmarkService"].full_name
 
 
@@ -22,9 +23,14 @@ class GrpcServer:
     def __init__(self, gateway: Gateway) -> None:
         settings = gateway.settings
         self._server = grpc.aio.server(
+            # Calls that have not begun to be streams or uploads yet, and those of monitors, are bounded as well.
+            maximum_concurrent_rpcs=settings.max_streams + settings.max_uploads + OTHER_CALLS,
             options=[
                 ("grpc.max_receive_message_length", settings.max_message_bytes),
                 ("grpc.max_send_message_length", settings.max_message_bytes),
+                # A client whose machine died never says so; without an answer to pings its call ends.
+                ("grpc.keepalive_time_ms", 30_000),
+                ("grpc.keepalive_timeout_ms", 10_000),
                 ("grpc.so_reuseport", 0),  # A port in use is an error, not a shared port.
             ],
         )

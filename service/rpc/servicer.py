@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
@@ -42,7 +43,7 @@ class FaceLandmarkServicer(pb_grpc.FaceLandmarkServiceServicer):
         try:
             metadata = _metadata(context)
             tenant = self._gateway.auth.tenant(metadata)
-            config = await _first(request_iterator)
+            config = await self._first(request_iterator)
             if config is None or config.WhichOneof("request") != "config":
                 raise ConfigExpected("the first message of a stream must be its config")
             asked = config.config
@@ -85,7 +86,7 @@ class FaceLandmarkServicer(pb_grpc.FaceLandmarkServiceServicer):
         try:
             metadata = _metadata(context)
             tenant = self._gateway.auth.tenant(metadata)
-            config = await _first(request_iterator)
+            config = await self._first(request_iterator)
             if config is None or config.WhichOneof("request") != "config":
                 raise ConfigExpected("the first message of a clip must be its config")
             asked = config.config
@@ -121,6 +122,13 @@ class FaceLandmarkServicer(pb_grpc.FaceLandmarkServiceServicer):
             await self._abort(context, error)
             raise
 
+    async def _first(self, requests: AsyncIterator[Any]) -> Any | None:
+        """The first message; None where none comes in time, since a call without one is counted nowhere yet."""
+        try:
+            return await asyncio.wait_for(anext(aiter(requests), None), self._gateway.settings.first_message_s)
+        except TimeoutError:
+            return None
+
     async def _abort(self, context: Context, error: Exception) -> None:
         """End the call with the error's status; what is no domain error is logged and told as INTERNAL."""
         if isinstance(error, grpc.aio.AbortError):
@@ -130,12 +138,6 @@ class FaceLandmarkServicer(pb_grpc.FaceLandmarkServiceServicer):
             error = RedAlignError("internal error")
         self._gateway.metrics.rejects.labels(error.reason).inc()
         await context.abort(grpc_code(error), error.message, trailing_metadata=grpc_trailers(error))
-
-
-async def _first(requests: AsyncIterator[Any]) -> Any | None:
-    async for request in requests:
-        return request
-    return None
 
 
 async def _answer(stream: StreamRun, waiting: Waiting) -> FrameResult:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 from collections.abc import Iterator
 
 import grpc
@@ -9,9 +10,10 @@ import numpy as np
 import pytest
 
 from landmarks.v1 import face_landmarks_pb2 as pb
+from tests.integration.rest import wait_until
 from tests.integration.test_grpc import Stub, clip_requests, config, encoded, raw, reason_of, stream
 from tests.media import carphone_frames, carphone_path, jpeg
-from tests.servers import RunningServer
+from tests.servers import RunningServer, running_server
 
 CODE = grpc.StatusCode
 
@@ -135,3 +137,30 @@ def test_a_client_that_goes_away_leaves_the_server_alone(stub: Stub) -> None:
     call = stub.AlignClip(clip_requests(carphone_path().read_bytes()), timeout=30)
     next(call)
     call.cancel()
+
+
+def test_calls_that_never_begin_end_and_are_bounded() -> None:
+    silent: queue.Queue[pb.AlignStreamRequest | None] = queue.Queue()
+    with (
+        running_server(FIRST_MESSAGE_S="2", MAX_STREAMS="1", MAX_UPLOADS="1") as bounded,
+        grpc.insecure_channel(bounded.grpc) as channel,
+    ):
+        calls = [Stub(channel).AlignStream(iter(silent.get, None), timeout=30) for _ in range(40)]
+        codes = [call.code() for call in calls]  # waits for their ends
+        assert codes.count(grpc.StatusCode.RESOURCE_EXHAUSTED) == 40 - 34
+        assert codes.count(grpc.StatusCode.INVALID_ARGUMENT) == 34
+        for _ in calls:
+            silent.put(None)
+
+        def served() -> bool:  # a moment later, when the server has counted their ends
+            try:
+                return bool(stream(Stub(channel), [config(), frame()])[0].frame.faces)
+            except grpc.RpcError:
+                return False
+
+        wait_until(served)
+        for _ in range(60):  # more than may be under way, each given up by its client
+            given_up = Stub(channel).AlignStream(iter([config(), frame(), frame()]), timeout=30)
+            next(given_up)
+            given_up.cancel()
+        wait_until(served)
