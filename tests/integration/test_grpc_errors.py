@@ -142,13 +142,13 @@ def test_a_client_that_goes_away_leaves_the_server_alone(stub: Stub) -> None:
 def test_calls_that_never_begin_end_and_are_bounded() -> None:
     silent: queue.Queue[pb.AlignStreamRequest | None] = queue.Queue()
     with (
-        running_server(FIRST_MESSAGE_S="2", MAX_STREAMS="1", MAX_UPLOADS="1") as bounded,
+        running_server(FIRST_MESSAGE_S="2", MAX_STREAMS="70", MAX_UPLOADS="1") as bounded,
         grpc.insecure_channel(bounded.grpc) as channel,
     ):
-        calls = [Stub(channel).AlignStream(iter(silent.get, None), timeout=30) for _ in range(40)]
+        calls = [Stub(channel).AlignStream(iter(silent.get, None), timeout=30) for _ in range(110)]
         codes = [call.code() for call in calls]  # waits for their ends
-        assert codes.count(grpc.StatusCode.RESOURCE_EXHAUSTED) == 40 - 34
-        assert codes.count(grpc.StatusCode.INVALID_ARGUMENT) == 34
+        assert codes.count(grpc.StatusCode.RESOURCE_EXHAUSTED) == 110 - 103
+        assert codes.count(grpc.StatusCode.INVALID_ARGUMENT) == 103
         for _ in calls:
             silent.put(None)
 
@@ -159,8 +159,9 @@ def test_calls_that_never_begin_end_and_are_bounded() -> None:
                 return False
 
         wait_until(served)
-        for _ in range(60):  # more than may be under way, each given up by its client
-            given_up = Stub(channel).AlignStream(iter([config(), frame(), frame()]), timeout=30)
-            next(given_up)
-            given_up.cancel()
-        wait_until(served)
+        for _ in range(2):  # together more than may be under way, each given up by its client
+            for _ in range(60):
+                given_up = Stub(channel).AlignStream(iter([config(), frame(), frame()]), timeout=30)
+                next(given_up)
+                given_up.cancel()
+            wait_until(served)
