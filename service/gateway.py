@@ -14,6 +14,7 @@ from typing import TypeVar
 import anyio
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from landmarks.contract import CROP_SIZE
 from landmarks.errors import ConfigurationError, GoingAway, InvalidRequest, NotReady, Overloaded
@@ -73,9 +74,13 @@ class Gateway:
         self.limits = DecodeLimits(
             settings.max_frame_pixels, settings.decode_threads, settings.max_clip_frames, settings.max_clip_s
         )
-        # One thread more than workers: a long decode must not hold up the small work of live streams.
+        # One thread more than workers: a search for faces must not hold up the small work of other streams.
         self._workers = ThreadPoolExecutor(settings.workers + 1, thread_name_prefix="worker")
-        self.decoders = DecodePool(settings.decode_memory_bytes, settings.decode_patience_s, settings.decode_spare)
+        # These only wait for decoding processes. Those of clips are apart, so that none that hangs holds up frames.
+        self._clip_waits = ThreadPoolExecutor(settings.max_uploads, thread_name_prefix="clip")
+        self._frame_waits = ThreadPoolExecutor(settings.workers, thread_name_prefix="frame")
+        kept = max(settings.decode_spare, settings.workers)
+        self.decoders = DecodePool(settings.decode_memory_bytes, settings.decode_patience_s, kept)
         self.ready = False
         self.leaving = asyncio.Event()
         """Set when the service is to go away: streams are sent elsewhere, uploads finish."""
@@ -119,7 +124,7 @@ class Gateway:
                 log.warning("not ready yet: %s", failed[0])
                 await asyncio.sleep(1.0)
         await self.in_worker(lambda: self.detector.detect(_BLANK))
-        await self.in_worker(self.decoders.warm_up)
+        await self.in_worker(lambda: self.decoders.warm_up(self.settings.decode_spare))
         self.ready = True
         info = self.engine.info
         log.info("ready: %s from run %s, %s, %s", info.preset, info.training_run, info.scheme.name, info.engine)
@@ -137,15 +142,21 @@ class Gateway:
         self.ready = False
         await self.engine.close()
         self.decoders.close()
-        self._workers.shutdown(wait=True)
+        for threads in (self._workers, self._clip_waits, self._frame_waits):
+            threads.shutdown(wait=True)
 
     async def in_worker(self, work: Callable[[], T]) -> T:
         """Run blocking work in a thread of the pool."""
         return await asyncio.get_running_loop().run_in_executor(self._workers, work)
 
-    async def _decode(self, work: Callable[[], T]) -> T:
+    async def _decode_clip(self, work: Callable[[], T]) -> T:
         with self.metrics.timed(self.metrics.decode):
-            return await self.in_worker(work)
+            return await asyncio.get_running_loop().run_in_executor(self._clip_waits, work)
+
+    async def _decode_frame(self, data: bytes) -> NDArray[np.uint8]:
+        loop = asyncio.get_running_loop()
+        with self.metrics.timed(self.metrics.decode):
+            return await loop.run_in_executor(self._frame_waits, self.decoders.decode_frame, data, self.limits)
 
     @asynccontextmanager
     async def clip(self, path: Path, options: ClipOptions) -> AsyncIterator[ClipRun]:
@@ -155,8 +166,8 @@ class Gateway:
         with self.tenants.of(options.tenant) as tenant:
             async with self._begin(options, tenant, same_clock=False) as (lease, session, first_index):
                 stride = options.stride or 1
-                reader = await self.in_worker(lambda: self.decoders.open_media(path, self.limits, stride))
-                run = ClipRun(self._decode, reader, session, stride, first_index)
+                reader = await self._decode_clip(lambda: self.decoders.open_media(path, self.limits, stride))
+                run = ClipRun(self._decode_clip, reader, session, stride, first_index)
                 if options.want_token or options.stream_id or options.resume_token:
                     run.seal_with(self._sealer(options.tenant))
                 try:
@@ -174,12 +185,13 @@ class Gateway:
         with self.streams.place(), self.tenants.of(options.tenant) as tenant, tenant.streams.place():
             async with self._begin(options, tenant, same_clock=True) as (lease, session, first_index):
                 seal = self._sealer(options.tenant)
-                run = StreamRun(self._decode, self.limits, session, seal, first_index, tenant.message)
+                run = StreamRun(self._decode_frame, self.limits, session, seal, first_index, tenant.message)
                 try:
                     yield run
                 finally:
                     lease.state = run.state
                     log.info("align: %d frames of a stream, %d dropped", run.answered, run.dropped_count)
+                    await run.close()
 
     @asynccontextmanager
     async def _begin(

@@ -118,15 +118,20 @@ class Settings(BaseSettings):
     max_clip_frames: int = Field(0, ge=0, description="Most frames of an uploaded clip; 0 is no limit.")
     max_clip_s: float = Field(0.0, ge=0, description="Longest uploaded clip in seconds; 0 is no limit.")
     decode_memory_bytes: int = Field(
-        4 * 1024**3, ge=0, description="Address space in bytes of a process that decodes a clip; 0 is no limit."
+        4 * 1024**3, ge=0, description="Address space in bytes of a process that decodes; 0 is no limit."
     )
     decode_patience_s: float = Field(
-        30.0, gt=0, description="Seconds for one frame to decode; then its process is ended and the clip is incomplete."
+        30.0,
+        gt=0,
+        description="Seconds for one frame to decode; then its process is ended: a bad frame, an incomplete clip.",
     )
-    decode_spare: Count = Field(2, description="Idle decoding processes that are kept for the next uploads.")
+    decode_spare: Count = Field(
+        2, description="Decoding processes that are started ahead of the first uploads and live frames."
+    )
     decode_threads: Count = Field(2, description="Threads of one clip's video decoder.")
     workers: Count = Field(
-        default_factory=_default_threads, description="Threads that decode, cut crops and detect faces."
+        default_factory=_default_threads,
+        description="Threads that cut crops and detect faces, and processes that decode live frames.",
     )
     temp_dir: Path = Field(
         default_factory=lambda: Path(tempfile.gettempdir()) / f"red-align-{os.getuid()}",

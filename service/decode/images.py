@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from landmarks.errors import BadFrame, InvalidRequest, NoFrames, RedAlignError, TooLarge, UnreadableMedia
 from landmarks.frames import Frame, VideoInfo
@@ -114,8 +114,12 @@ def _upright_rgb(image: Image.Image) -> NDArray[np.uint8]:
         image_8 = Image.fromarray(grey)
         image_8.info = image.info
         image = image_8
-    upright = ImageOps.exif_transpose(image)
-    return np.array(upright.convert("RGB"), np.uint8)
+    # Each of these steps copies the whole picture, also where there is nothing to do.
+    if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
+        image = ImageOps.exif_transpose(image)
+    if image.mode != "RGB":
+        image = image.convert("RGB")
+    return np.asarray(image, np.uint8)
 
 
 def _reason(error: Exception) -> str:

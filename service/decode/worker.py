@@ -1,8 +1,9 @@
-"""A decoding process: ``python -m service.decode.worker FD MEMORY_FD MEMORY_BYTES`` opens files and hands frames on.
+"""A decoding process: ``python -m service.decode.worker FD MEMORY_FD MEMORY_BYTES`` decodes clips and single frames.
 
 Messages over the socket FD are msgpack, never pickle: what a codec was made to do must not reach the parent. Pictures
 go through a ring of places in the memory behind MEMORY_FD. A place is written again when the parent has given it back
-(one byte each), so that frames are decoded ahead, but never more than there are places.
+(one byte each), so that frames are decoded ahead, but never more than there are places. A single frame comes as bytes,
+and its picture lies at the beginning of that memory until the next request.
 """
 
 from __future__ import annotations
@@ -20,9 +21,11 @@ from typing import Any
 
 import msgpack
 import numpy as np
+from numpy.typing import NDArray
 
 from landmarks.errors import RedAlignError
 from landmarks.frames import Frame, VideoInfo
+from service.decode.images import decode_frame
 from service.decode.reader import DecodeLimits, Reader, open_media
 
 RING_BYTES, LEAST_PLACES, MOST_PLACES = 16 * 1024**2, 4, 16
@@ -33,16 +36,32 @@ def main(arguments: list[str]) -> int:
     fd, memory_fd, memory_bytes = (int(value) for value in arguments)
     if memory_bytes:
         resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
-    wire = Connection(fd)
+    wire, memory = Connection(fd), Memory(memory_fd)
     try:
         while True:
-            path, limits, stride = msgpack.unpackb(wire.recv_bytes())
-            _serve(wire, memory_fd, Path(path), DecodeLimits(*limits), stride)
+            kind, *request = msgpack.unpackb(wire.recv_bytes())
+            if kind == "clip":
+                path, limits, stride = request
+                _serve_clip(wire, memory, Path(path), DecodeLimits(*limits), stride)
+            else:
+                data, limits = request
+                _serve_frame(wire, memory, data, DecodeLimits(*limits))
     except (EOFError, OSError):
         return 0
 
 
-def _serve(wire: Connection, memory_fd: int, path: Path, limits: DecodeLimits, stride: int) -> None:
+def _serve_frame(wire: Connection, memory: Memory, data: bytes, limits: DecodeLimits) -> None:
+    """One JPEG or PNG."""
+    try:
+        image = decode_frame(data, limits.check)
+    except (RedAlignError, MemoryError) as error:
+        _send(wire, "error", *_plain(error))
+        return
+    memory.put(image, 0)
+    _send(wire, "picture", *image.shape)
+
+
+def _serve_clip(wire: Connection, memory: Memory, path: Path, limits: DecodeLimits, stride: int) -> None:
     """One file: what it is, its frames as places come free, how it ended; then all places are taken back."""
     try:
         reader = open_media(path, limits)
@@ -50,7 +69,7 @@ def _serve(wire: Connection, memory_fd: int, path: Path, limits: DecodeLimits, s
         _send(wire, "error", *_plain(error))
         return
     try:
-        ring = Ring(memory_fd, reader.info)
+        ring = Ring(memory, reader.info)
         _send(wire, "info", ring.place_bytes, *astuple(reader.info))
         for frame in _frames(reader, stride):
             while ring.free == 0 or wire.poll():
@@ -90,15 +109,35 @@ def _plain(error: Exception) -> tuple[str, str, dict[str, str]]:
     return "TooLarge", "the file needs more memory to decode than is allowed", {"limit": "decode_memory_bytes"}
 
 
+class Memory:
+    """A file in memory that both processes see; it grows and never shrinks."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._map: mmap.mmap | None = None
+
+    def reach(self, size: int) -> mmap.mmap:
+        """All of it, which is at least ``size`` bytes. Mapped once: the first touch of a page is what costs."""
+        if self._map is None or len(self._map) < size:
+            if os.fstat(self._fd).st_size < size:
+                os.ftruncate(self._fd, size)
+            self._map = mmap.mmap(self._fd, 0)
+        return self._map
+
+    def put(self, image: NDArray[np.uint8], offset: int) -> None:
+        """Write a picture."""
+        view = np.frombuffer(self.reach(offset + image.nbytes), np.uint8, image.nbytes, offset)
+        view.reshape(image.shape)[...] = image
+
+
 class Ring:
     """Places for pictures in the memory that both processes see, each of the size of the clip's first frame."""
 
-    def __init__(self, fd: int, video: VideoInfo) -> None:
+    def __init__(self, memory: Memory, video: VideoInfo) -> None:
+        self._memory = memory
         self.place_bytes = max(video.width * video.height * 3, 1)
         self.places = self.free = max(LEAST_PLACES, min(MOST_PLACES, RING_BYTES // self.place_bytes))
-        if os.fstat(fd).st_size < self.places * self.place_bytes:
-            os.ftruncate(fd, self.places * self.place_bytes)
-        self._map = mmap.mmap(fd, self.places * self.place_bytes)
+        memory.reach(self.places * self.place_bytes)
         self._next = 0
 
     def put(self, frame: Frame) -> tuple[int, tuple[int, ...]]:
@@ -109,8 +148,7 @@ class Ring:
         self.free -= 1
         if image.nbytes > self.place_bytes:  # A session refuses it for its size, whatever is in it.
             return -1, image.shape
-        view = np.frombuffer(self._map, np.uint8, image.nbytes, place * self.place_bytes)
-        view.reshape(image.shape)[...] = image
+        self._memory.put(image, place * self.place_bytes)
         return place, image.shape
 
 

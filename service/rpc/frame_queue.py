@@ -75,6 +75,10 @@ class FrameQueue:
             raise self._error
         return None
 
+    def following(self) -> pb.VideoFrame | None:
+        """The frame that ``next`` gives next, where that is certain and it is there already."""
+        return self._waiting[0].frame if self._waiting and not self._latest else None
+
     async def _fill(
         self, requests: AsyncIterator[pb.AlignStreamRequest], pace: Callable[[], Awaitable[None]] | None
     ) -> None:

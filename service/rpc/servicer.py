@@ -69,7 +69,7 @@ class FaceLandmarkServicer(pb_grpc.FaceLandmarkServiceServicer):
             first = stream.next_index
             while (waiting := await queue.next()) is not None:
                 gateway.metrics.queue_wait.observe(waiting.waited_s)
-                message = frame_message(await _answer(stream, waiting))
+                message = frame_message(await _answer(stream, waiting, queue.following()))
                 if (stream.next_index - first) % every == 0:
                     message.resume_token = stream.token
                 yield pb.AlignStreamResponse(frame=message)
@@ -140,13 +140,13 @@ class FaceLandmarkServicer(pb_grpc.FaceLandmarkServiceServicer):
         await context.abort(grpc_code(error), error.message, trailing_metadata=grpc_trailers(error))
 
 
-async def _answer(stream: StreamRun, waiting: Waiting) -> FrameResult:
+async def _answer(stream: StreamRun, waiting: Waiting, following: pb.VideoFrame | None) -> FrameResult:
     frame = waiting.frame
     if frame is None:
         return stream.dropped(waiting.time_s)
-    kind = frame.WhichOneof("image")
+    kind, behind = frame.WhichOneof("image"), following.encoded if following is not None else b""
     ways: dict[str | None, Callable[[], Awaitable[FrameResult]]] = {
-        "encoded": lambda: stream.encoded(frame.encoded, frame.time_s),
+        "encoded": lambda: stream.encoded(frame.encoded, frame.time_s, behind),
         "raw": lambda: stream.raw(frame.raw.rgb, frame.raw.width, frame.raw.height, frame.time_s),
     }
     missing = BadFrame("the message holds no image")

@@ -56,6 +56,19 @@ async def test_latest_answers_every_frame_but_processes_the_newest_alone() -> No
     assert seen == [(float(i), i == 19) for i in range(20)]
 
 
+@pytest.mark.parametrize("latest", [False, True])
+async def test_the_frame_behind_is_told_where_it_is_certain(latest: bool) -> None:
+    queue = FrameQueue(latest=latest, limit=4)
+    assert queue.following() is None
+    async with queue.filled_from(Sender(3).requests(), asyncio.Event()):
+        await settle()
+        behind = []
+        while await queue.next() is not None:
+            frame = queue.following()
+            behind.append(None if frame is None else frame.time_s)
+    assert behind == ([None, None, None] if latest else [1.0, 2.0, None])
+
+
 async def test_a_client_that_reads_no_answers_is_held_back_at_last() -> None:
     sender, queue = Sender(3 * MOST_DROPPED), FrameQueue(latest=True, limit=4)
     async with queue.filled_from(sender.requests(), asyncio.Event()):

@@ -1,0 +1,52 @@
+"""Live frames against a real server whose decoding processes crash and hang: the stream goes on."""
+
+from __future__ import annotations
+
+import queue
+import signal
+import time
+
+import grpc
+import psutil
+import pytest
+
+from landmarks.v1 import face_landmarks_pb2 as pb
+from tests.integration.test_grpc import Stub, config, encoded
+from tests.media import carphone_frames, jpeg
+from tests.servers import RunningServer, running_server
+
+
+def decoders(server: RunningServer) -> list[psutil.Process]:
+    children = psutil.Process(server.process.pid).children()
+    return [p for p in children if "service.decode.worker" in " ".join(p.cmdline())]
+
+
+@pytest.mark.parametrize(
+    ("number", "told"), [(signal.SIGKILL, "crashed"), (signal.SIGSTOP, "did not answer")], ids=["crash", "hang"]
+)
+def test_a_stream_outlives_its_decoders(number: int, told: str) -> None:
+    frames = carphone_frames()
+    with (
+        running_server(DECODE_PATIENCE_S="1.5", DECODE_SPARE="1") as server,
+        grpc.insecure_channel(server.grpc) as channel,
+    ):
+        to_send: queue.Queue[pb.AlignStreamRequest | None] = queue.Queue()
+        to_send.put(config())
+        responses = Stub(channel).AlignStream(iter(to_send.get, None), timeout=60)
+        to_send.put(encoded(jpeg(frames[0]), 0.0))
+        assert len(next(responses).frame.faces) == 1
+        for process in decoders(server):
+            process.send_signal(number)
+        time.sleep(0.1)
+        to_send.put(encoded(jpeg(frames[1]), 1.0))
+        answer = next(responses).frame
+        assert (answer.index, answer.status, answer.error.reason) == (1, pb.FRAME_STATUS_ERROR, "BAD_FRAME")
+        assert told in answer.error.message
+        to_send.put(encoded(jpeg(frames[2]), 2.0))
+        answer = next(responses).frame
+        assert (answer.index, [face.track_id for face in answer.faces]) == (2, [0])
+        to_send.put(None)
+        assert next(responses).end.frame_count == 3
+        assert 1 <= len(decoders(server)) <= 2
+        assert server.stop() == 0
+        assert "Traceback" not in "".join(server.lines)
