@@ -135,6 +135,13 @@ class Overloaded(RedAlignError):
     reason = "OVERLOADED"
 
 
+class ClientTooSlow(RedAlignError):
+    """The client sent nothing for too long, or did not take its answers."""
+
+    code = "DEADLINE_EXCEEDED"
+    reason = "CLIENT_TOO_SLOW"
+
+
 class NotReady(RedAlignError):
     """The service is starting or going away."""
 

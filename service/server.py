@@ -15,6 +15,7 @@ import uvicorn
 from landmarks.errors import ConfigurationError
 from service.gateway import Gateway
 from service.rest.app import create_app
+from service.rest.protocol import patient_protocol
 from service.rpc.server import GrpcServer
 from service.settings import Settings
 
@@ -59,6 +60,7 @@ async def _serve_both(
         timeout_graceful_shutdown=math.ceil(settings.grace_s),
         lifespan="off",
         log_config=None,  # service.logs
+        http=patient_protocol(settings.client_patience_s),
         ssl_certfile=settings.tls_cert,
         ssl_keyfile=settings.tls_key,
     )

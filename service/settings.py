@@ -75,7 +75,16 @@ class Settings(BaseSettings):
     )
     stream_queue: Count = Field(4, description="Frames of one live stream that may wait to be answered.")
     stream_idle_s: float = Field(
-        120.0, gt=0, description="Seconds for which a stream with an id is kept for its next segment or connection."
+        120.0,
+        gt=0,
+        description="Seconds without a frame after which a live stream ends, and for which a stream with an id is kept "
+        "for its next segment or connection.",
+    )
+    client_patience_s: float = Field(
+        60.0,
+        gt=0,
+        description="Seconds without a byte after which an upload, the head of a request, or a client that does not "
+        "take its answers is given up.",
     )
     max_kept_streams: Count = Field(1024, description="Most streams with an id that are kept at once.")
     token_keys: SecretStr = Field(

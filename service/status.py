@@ -8,7 +8,7 @@ import grpc
 from google.protobuf import any_pb2
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
-from landmarks.errors import RedAlignError, TooLarge, UnsupportedMedia
+from landmarks.errors import ClientTooSlow, RedAlignError, TooLarge, UnsupportedMedia
 
 DOMAIN = "red-align"
 
@@ -32,7 +32,7 @@ _HTTP = {
     "DEADLINE_EXCEEDED": 504,
 }
 # Where HTTP has a sharper word than the code.
-_HTTP_OF_REASON = {TooLarge.reason: 413, UnsupportedMedia.reason: 415}
+_HTTP_OF_REASON = {TooLarge.reason: 413, UnsupportedMedia.reason: 415, ClientTooSlow.reason: 408}
 
 
 def to_status(error: RedAlignError) -> status_pb2.Status:

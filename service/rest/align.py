@@ -57,6 +57,7 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
     },
     400: {"model": ErrorModel, "description": "The request or its file is wrong."},
     401: {"model": ErrorModel, "description": "No valid API key or token, where the service asks for one."},
+    408: {"model": ErrorModel, "description": "The upload stopped arriving."},
     409: {"model": ErrorModel, "description": "Another request is sending to the stream of this id."},
     413: {"model": ErrorModel, "description": "The upload or its frames exceed a limit."},
     415: {"model": ErrorModel, "description": "Neither a video nor an image by its content type."},
@@ -91,7 +92,7 @@ async def align(
         stack.enter_context(log_ids(request.headers.get("x-request-id", ""), stream_id))
         stack.enter_context(gateway.uploads.place())
         upload = await stack.enter_async_context(upload_file(gateway))
-        token = await receive(request, upload, gateway.settings.max_upload_bytes)
+        token = await receive(request, upload, gateway.settings)
         options = ClipOptions(max_faces, stream_id, token, tenant, stride=stride, want_token=resume)
         run = await stack.enter_async_context(gateway.clip(upload.finish(), options))
         scheme = gateway.engine.info.scheme

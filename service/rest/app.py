@@ -24,7 +24,7 @@ from service.tracing import trace_app
 
 log = logging.getLogger(__name__)
 _RETRY = {"Retry-After": "1"}
-_HEADERS = {429: _RETRY, 503: _RETRY, 401: {"WWW-Authenticate": "Bearer"}}
+_HEADERS = {408: {"Connection": "close"}, 429: _RETRY, 503: _RETRY, 401: {"WWW-Authenticate": "Bearer"}}
 
 
 def create_app(gateway: Gateway) -> FastAPI:
@@ -75,10 +75,7 @@ def _answer(request: Request, error: RedAlignError) -> JSONResponse:
     gateway: Gateway = request.app.state.gateway
     gateway.metrics.rejects.labels(error.reason).inc()
     status = http_status(error)
-    headers = (
-        {"Retry-After": "1"} if status in (429, 503) else {"WWW-Authenticate": "Bearer"} if status == 401 else None
-    )
-    return JSONResponse(http_body(error), status_code=status, headers=headers)
+    return JSONResponse(http_body(error), status_code=status, headers=_HEADERS.get(status))
 
 
 async def _domain_error(request: Request, error: Exception) -> Response:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import Request
 
 from landmarks.errors import BadResumeToken, EmptyBody, InvalidRequest, UnsupportedMedia
+from service.patience import EachWithin
+from service.settings import Settings
 from service.uploads import Upload, check_size
 
 FIELD, TOKEN_FIELD = b"video", b"resume_token"
@@ -14,19 +18,20 @@ MAX_TOKEN_BYTES = 256 * 1024
 """Far more than the tokens of all faces that a stream may follow."""
 
 
-async def receive(request: Request, upload: Upload, limit: int) -> str:
+async def receive(request: Request, upload: Upload, settings: Settings) -> str:
     """Write the uploaded file to ``upload`` while it arrives; gives the field ``resume_token``, or "".
 
-    Raises UnsupportedMedia, EmptyBody, TooLarge, or InvalidRequest for a broken multipart body.
+    Raises UnsupportedMedia, EmptyBody, TooLarge, ClientTooSlow, or InvalidRequest for a broken multipart body.
     """
     kind, options = parse_options_header(request.headers.get("content-type", ""))
     length, token = request.headers.get("content-length", ""), ""
     if length.isdigit() and kind != b"multipart/form-data":
-        check_size(int(length), limit)
+        check_size(int(length), settings.max_upload_bytes)
+    chunks = EachWithin(request.stream(), settings.client_patience_s)
     if kind == b"multipart/form-data":
-        token = await _receive_fields(request, upload, options.get(b"boundary", b""))
+        token = await _receive_fields(chunks, upload, options.get(b"boundary", b""))
     elif kind.startswith((b"video/", b"image/")):
-        async for chunk in request.stream():
+        async for chunk in chunks:
             upload.write(chunk)
     else:
         given = kind.decode("latin-1") or "none"
@@ -38,7 +43,7 @@ async def receive(request: Request, upload: Upload, limit: int) -> str:
     return token
 
 
-async def _receive_fields(request: Request, upload: Upload, boundary: bytes) -> str:
+async def _receive_fields(chunks: AsyncIterator[bytes], upload: Upload, boundary: bytes) -> str:
     if not boundary:
         raise InvalidRequest("the multipart content type has no boundary")
     field = _FieldWriter(upload)
@@ -55,7 +60,7 @@ async def _receive_fields(request: Request, upload: Upload, boundary: bytes) -> 
                 "on_end": field.finish,
             },
         )
-        async for chunk in request.stream():
+        async for chunk in chunks:
             parser.write(chunk)
     except FormParserError as error:
         raise InvalidRequest(f"the multipart body is broken: {error}") from error

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from landmarks.errors import ConfigRepeated
 from landmarks.v1 import face_landmarks_pb2 as pb
+from service.patience import EachWithin
 
 MOST_DROPPED = 1024
 """Dropped frames whose answers a client may leave unread before its frames are held back."""
@@ -34,8 +35,8 @@ class Waiting:
 class FrameQueue:
     """Read by ``next`` in the order of the wire. With ``latest`` a new frame drops those that still wait."""
 
-    def __init__(self, *, latest: bool, limit: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self._latest, self._limit, self._clock = latest, limit, clock
+    def __init__(self, *, latest: bool, limit: int, idle_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._latest, self._limit, self._idle_s, self._clock = latest, limit, idle_s, clock
         self._waiting: deque[Waiting] = deque()
         self._changed = asyncio.Condition()
         self._ended = False
@@ -50,7 +51,8 @@ class FrameQueue:
     ) -> AsyncIterator[FrameQueue]:
         """Read the stream's requests into the queue during the block, until they end or the service goes away.
 
-        ``pace`` is waited for after each of them: flow control then holds back who sends.
+        A stream that is silent for ``idle_s`` seconds ends with ClientTooSlow. ``pace`` is waited for after each of
+        them: flow control then holds back who sends.
         """
         tasks = [asyncio.create_task(self._fill(requests, pace)), asyncio.create_task(self._leave(leaving))]
         try:
@@ -84,7 +86,7 @@ class FrameQueue:
     ) -> None:
         error: BaseException | None = None
         try:
-            async for request in requests:
+            async for request in EachWithin(requests, self._idle_s):
                 if request.WhichOneof("request") == "config":
                     raise ConfigRepeated("a stream has exactly one config, as its first message")
                 await self._put(request.frame)

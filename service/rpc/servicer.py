@@ -17,6 +17,7 @@ from landmarks.v1 import face_landmarks_pb2_grpc as pb_grpc
 from service.gateway import ClipOptions, Gateway, StreamOptions
 from service.info import info_values
 from service.logs import log_ids
+from service.patience import EachWithin, taken_within
 from service.rpc.convert import end_message, frame_message, info_message, video_message
 from service.rpc.frame_queue import FrameQueue, Waiting
 from service.status import grpc_code, grpc_trailers
@@ -36,9 +37,7 @@ class FaceLandmarkServicer(pb_grpc.FaceLandmarkServiceServicer):
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
 
-    async def AlignStream(
-        self, request_iterator: AsyncIterator[pb.AlignStreamRequest], context: Context
-    ) -> AsyncIterator[pb.AlignStreamResponse]:
+    async def AlignStream(self, request_iterator: AsyncIterator[pb.AlignStreamRequest], context: Context) -> None:
         """Config, then frames; one response a frame, in order, and ``end`` after the last."""
         try:
             metadata = _metadata(context)
@@ -48,9 +47,7 @@ class FaceLandmarkServicer(pb_grpc.FaceLandmarkServiceServicer):
                 raise ConfigExpected("the first message of a stream must be its config")
             asked = config.config
             with call_span("AlignStream", metadata), log_ids(metadata.get("x-request-id", ""), asked.stream_id):
-                async with aclosing(self._stream(tenant, asked, request_iterator)) as responses:
-                    async for response in responses:
-                        yield response
+                await self._send(context, self._stream(tenant, asked, request_iterator))
         except Exception as error:
             await self._abort(context, error)
 
@@ -61,7 +58,8 @@ class FaceLandmarkServicer(pb_grpc.FaceLandmarkServiceServicer):
         gateway = self._gateway
         options = StreamOptions(config.max_faces, config.stream_id, config.resume_token, tenant)
         every = config.resume_every or RESUME_EVERY
-        queue = FrameQueue(latest=config.flow == pb.FLOW_LATEST, limit=gateway.settings.stream_queue)
+        settings, latest = gateway.settings, config.flow == pb.FLOW_LATEST
+        queue = FrameQueue(latest=latest, limit=settings.stream_queue, idle_s=settings.stream_idle_s)
         async with (
             gateway.stream(options) as stream,
             queue.filled_from(requests, gateway.leaving, stream.pace_intake),
@@ -79,9 +77,7 @@ class FaceLandmarkServicer(pb_grpc.FaceLandmarkServiceServicer):
                 raise GoingAway("the service is going away")
             yield pb.AlignStreamResponse(end=end_message(stream.end))
 
-    async def AlignClip(
-        self, request_iterator: AsyncIterator[pb.AlignClipRequest], context: Context
-    ) -> AsyncIterator[pb.AlignClipResponse]:
+    async def AlignClip(self, request_iterator: AsyncIterator[pb.AlignClipRequest], context: Context) -> None:
         """Config, then the file in chunks; ``video``, one response a frame, ``end``."""
         try:
             metadata = _metadata(context)
@@ -92,9 +88,7 @@ class FaceLandmarkServicer(pb_grpc.FaceLandmarkServiceServicer):
             asked = config.config
             options = ClipOptions(asked.max_faces, asked.stream_id, asked.resume_token, tenant, stride=asked.stride)
             with call_span("AlignClip", metadata), log_ids(metadata.get("x-request-id", ""), asked.stream_id):
-                async with aclosing(self._clip(options, request_iterator)) as responses:
-                    async for response in responses:
-                        yield response
+                await self._send(context, self._clip(options, request_iterator))
         except Exception as error:
             await self._abort(context, error)
 
@@ -103,7 +97,7 @@ class FaceLandmarkServicer(pb_grpc.FaceLandmarkServiceServicer):
     ) -> AsyncGenerator[pb.AlignClipResponse]:
         with self._gateway.uploads.place():
             async with upload_file(self._gateway) as upload:
-                await _receive(requests, upload)
+                await _receive(EachWithin(requests, self._gateway.settings.client_patience_s), upload)
                 async with self._gateway.clip(upload.finish(), options) as run:
                     yield pb.AlignClipResponse(video=video_message(run.video))
                     async with aclosing(run.results()) as results:
@@ -128,6 +122,15 @@ class FaceLandmarkServicer(pb_grpc.FaceLandmarkServiceServicer):
             return await asyncio.wait_for(anext(aiter(requests), None), self._gateway.settings.first_message_s)
         except TimeoutError:
             return None
+
+    async def _send(self, context: Context, responses: AsyncGenerator[Any]) -> None:
+        """Write them as they come. One that the client does not take in time ends the call, and what it held is free.
+
+        grpc itself would wait for ever, as long as the client's machine lives.
+        """
+        async with aclosing(responses):
+            async for response in responses:
+                await taken_within(context.write(response), self._gateway.settings.client_patience_s)
 
     async def _abort(self, context: Context, error: Exception) -> None:
         """End the call with the error's status; what is no domain error is logged and told as INTERNAL."""

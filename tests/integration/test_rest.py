@@ -271,7 +271,7 @@ def test_openapi_names_bodies_parameters_and_errors(client: httpx.Client) -> Non
         "stream_id": "",
         "resume": False,
     }
-    assert set(operation["responses"]) == {"200", "400", "401", "409", "413", "415", "429", "500", "503"}
+    assert set(operation["responses"]) == {"200", "400", "401", "408", "409", "413", "415", "429", "500", "503"}
     for status in ("400", "413", "415"):
         schema = operation["responses"][status]["content"]["application/json"]["schema"]
         assert schema == {"$ref": "#/components/schemas/ErrorModel"}

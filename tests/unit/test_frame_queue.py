@@ -32,7 +32,7 @@ async def settle() -> None:
 
 
 async def test_block_holds_the_sender_back_and_loses_nothing() -> None:
-    sender, queue = Sender(20), FrameQueue(latest=False, limit=4)
+    sender, queue = Sender(20), FrameQueue(latest=False, limit=4, idle_s=60.0)
     async with queue.filled_from(sender.requests(), asyncio.Event()):
         await settle()
         assert sender.taken == 5  # four wait, one is held at the door
@@ -46,7 +46,7 @@ async def test_block_holds_the_sender_back_and_loses_nothing() -> None:
 
 
 async def test_latest_answers_every_frame_but_processes_the_newest_alone() -> None:
-    sender, queue = Sender(20), FrameQueue(latest=True, limit=4)
+    sender, queue = Sender(20), FrameQueue(latest=True, limit=4, idle_s=60.0)
     async with queue.filled_from(sender.requests(), asyncio.Event()):
         await settle()
         assert sender.taken == 20
@@ -58,7 +58,7 @@ async def test_latest_answers_every_frame_but_processes_the_newest_alone() -> No
 
 @pytest.mark.parametrize("latest", [False, True])
 async def test_the_frame_behind_is_told_where_it_is_certain(latest: bool) -> None:
-    queue = FrameQueue(latest=latest, limit=4)
+    queue = FrameQueue(latest=latest, limit=4, idle_s=60.0)
     assert queue.following() is None
     async with queue.filled_from(Sender(3).requests(), asyncio.Event()):
         await settle()
@@ -70,7 +70,7 @@ async def test_the_frame_behind_is_told_where_it_is_certain(latest: bool) -> Non
 
 
 async def test_a_client_that_reads_no_answers_is_held_back_at_last() -> None:
-    sender, queue = Sender(3 * MOST_DROPPED), FrameQueue(latest=True, limit=4)
+    sender, queue = Sender(3 * MOST_DROPPED), FrameQueue(latest=True, limit=4, idle_s=60.0)
     async with queue.filled_from(sender.requests(), asyncio.Event()):
         for _ in range(4 * MOST_DROPPED):
             await asyncio.sleep(0)
@@ -83,7 +83,7 @@ async def test_a_client_that_reads_no_answers_is_held_back_at_last() -> None:
 
 async def test_a_frame_that_waited_too_long_is_dropped() -> None:
     now = [0.0]
-    queue = FrameQueue(latest=False, limit=4, clock=lambda: now[0])
+    queue = FrameQueue(latest=False, limit=4, idle_s=60.0, clock=lambda: now[0])
     async with queue.filled_from(Sender(3, max_age_ms=100).requests(), asyncio.Event()):
         await settle()
         first = await queue.next()
@@ -96,7 +96,7 @@ async def test_a_frame_that_waited_too_long_is_dropped() -> None:
 
 
 async def test_when_the_service_leaves_what_waits_is_left_to_the_client() -> None:
-    leaving, queue = asyncio.Event(), FrameQueue(latest=False, limit=4)
+    leaving, queue = asyncio.Event(), FrameQueue(latest=False, limit=4, idle_s=60.0)
     async with queue.filled_from(Sender(20).requests(), leaving):
         await settle()
         assert await queue.next() is not None
@@ -110,7 +110,7 @@ async def test_a_second_config_is_told_after_the_frames_before_it() -> None:
         yield pb.AlignStreamRequest(frame=pb.VideoFrame(encoded=b"x"))
         yield pb.AlignStreamRequest(config=pb.StreamConfig())
 
-    queue = FrameQueue(latest=False, limit=4)
+    queue = FrameQueue(latest=False, limit=4, idle_s=60.0)
     async with queue.filled_from(requests(), asyncio.Event()):
         await settle()
         assert await queue.next() is not None
