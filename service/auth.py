@@ -10,11 +10,14 @@ import json
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import jwt
 
 from landmarks.errors import ConfigurationError, Unauthenticated
-from service.settings import Settings
+
+if TYPE_CHECKING:
+    from service.settings import Settings
 
 ANONYMOUS = ""
 """The tenant of all who call a service that asks nobody."""
@@ -27,8 +30,8 @@ class Authenticator:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._tenant_of = _read_keys(settings.api_keys_file) if settings.api_keys_file else {}
-        self._jwks = _read_jwks(settings.jwt_jwks_file) if settings.jwt_jwks_file else None
+        self._tenant_of = read_keys(settings.api_keys_file) if settings.api_keys_file else {}
+        self._jwks = read_jwks(settings.jwt_jwks_file) if settings.jwt_jwks_file else None
         self.asks = bool(settings.api_keys_file or settings.jwt_jwks_file)
 
     def tenant(self, headers: Mapping[str, str]) -> str:
@@ -77,8 +80,8 @@ def hash_of(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()
 
 
-def _read_keys(path: Path) -> dict[str, str]:
-    """Lines ``tenant hash``; empty ones and those that begin with # say nothing."""
+def read_keys(path: Path) -> dict[str, str]:
+    """Tenants by hash, from lines ``tenant hash``; empty ones and those that begin with # say nothing."""
     found = {}
     for number, line in enumerate(_text(path, "RED_API_KEYS_FILE").splitlines(), 1):
         if not line.strip() or line.startswith("#"):
@@ -92,10 +95,11 @@ def _read_keys(path: Path) -> dict[str, str]:
     return found
 
 
-def _read_jwks(path: Path) -> dict[str, jwt.PyJWK]:
+def read_jwks(path: Path) -> dict[str, jwt.PyJWK]:
+    """Keys by their ids, from a JSON Web Key Set. Raises ConfigurationError."""
     try:
         keys = jwt.PyJWKSet.from_dict(json.loads(_text(path, "RED_JWT_JWKS_FILE"))).keys
-    except (ValueError, jwt.PyJWTError) as error:
+    except (ValueError, AttributeError, TypeError, jwt.PyJWTError) as error:
         raise ConfigurationError(f"RED_JWT_JWKS_FILE: {path} is no JSON Web Key Set: {error}") from error
     named = {str(key.key_id): key for key in keys if key.key_id and key.algorithm_name in ALGORITHMS}
     if not named:

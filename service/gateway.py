@@ -33,7 +33,7 @@ from service.session_state import SessionState
 from service.settings import Settings
 from service.stream_run import StreamRun
 from service.tenants import Tenant, Tenants
-from service.tokens import TokenSealer
+from service.tokens import TokenSealer, read_token_keys
 from service.triton_engine import TritonEngine
 from service.uploads import prepare_folder
 
@@ -89,7 +89,7 @@ class Gateway:
         self.streams = Admission("max_streams", settings.max_streams)
         self.uploads = Admission("max_uploads", settings.max_uploads)
         self.kept = KeptStreams(settings.stream_idle_s, settings.max_kept_streams)
-        self.tokens = TokenSealer(settings.token_key_list, settings.token_ttl_s)
+        self.tokens = TokenSealer(read_token_keys(settings.token_keys), settings.token_ttl_s)
         for name, what, value in (
             ("streams", "Live streams that are open.", lambda: self.streams.active),
             ("uploads", "Uploads under way.", lambda: self.uploads.active),

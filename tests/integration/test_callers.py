@@ -199,6 +199,20 @@ def test_no_other_sites_page_may_call_and_pages_are_for_loopback(server: Running
         assert httpx.get(f"{hidden.http}/docs").status_code == 404
 
 
+def test_sites_that_are_named_may_call() -> None:
+    with running_server(CORS_ORIGINS="https://one.example, https://two.example") as server:
+        asked = {"origin": "https://two.example", "access-control-request-method": "POST"}
+        asked |= {"access-control-request-headers": "authorization, content-type"}
+        answer = httpx.options(f"{server.http}/align", headers=asked)
+        assert answer.status_code == 200
+        assert answer.headers["access-control-allow-origin"] == "https://two.example"
+        assert "access-control-allow-credentials" not in answer.headers
+        stranger = httpx.get(f"{server.http}/v1/info", headers={"origin": "https://three.example"})
+        assert "access-control-allow-origin" not in stranger.headers
+        wrong = httpx.post(f"{server.http}/align", content=b"x", headers=VIDEO | {"origin": "https://one.example"})
+        assert (wrong.status_code, wrong.headers["access-control-allow-origin"]) == (400, "https://one.example")
+
+
 def test_pages_are_off_where_the_address_is_public(monkeypatch: pytest.MonkeyPatch) -> None:
     assert Settings().shows_web
     assert not Settings(host="0.0.0.0", allow_anonymous=True).shows_web

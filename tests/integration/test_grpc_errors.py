@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from landmarks.v1 import face_landmarks_pb2 as pb
-from tests.integration.rest import wait_until
+from tests.integration.rest import gauge, wait_until
 from tests.integration.test_grpc import Stub, clip_requests, config, encoded, raw, reason_of, stream
 from tests.media import carphone_frames, carphone_path, jpeg
 from tests.servers import RunningServer, running_server
@@ -137,6 +137,20 @@ def test_a_client_that_goes_away_leaves_the_server_alone(stub: Stub) -> None:
     call = stub.AlignClip(clip_requests(carphone_path().read_bytes()), timeout=30)
     next(call)
     call.cancel()
+
+
+def test_a_deadline_ends_the_stream_and_what_it_held_is_free(stub: Stub, server: RunningServer) -> None:
+    to_send: queue.Queue[pb.AlignStreamRequest | None] = queue.Queue()
+    to_send.put(config())
+    to_send.put(frame())
+    responses = stub.AlignStream(iter(to_send.get, None), timeout=3)
+    assert len(next(responses).frame.faces) == 1
+    assert gauge(server, "streams") == 1
+    with pytest.raises(grpc.RpcError) as caught:
+        next(responses)
+    assert caught.value.code() == CODE.DEADLINE_EXCEEDED
+    wait_until(lambda: gauge(server, "streams") == gauge(server, "sequences") == 0)
+    to_send.put(None)
 
 
 def test_calls_that_never_begin_end_and_are_bounded() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import queue
-import re
 import socket
 import time
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ import httpx
 import pytest
 
 from landmarks.v1 import face_landmarks_pb2 as pb
-from tests.integration.rest import VIDEO, assert_unharmed, check_error, wait_until
+from tests.integration.rest import VIDEO, assert_unharmed, check_error, gauge, wait_until
 from tests.integration.test_grpc import Stub, config, encoded, reason_of, stream
 from tests.media import carphone_frames, carphone_path, jpeg
 from tests.servers import RunningServer, running_server
@@ -47,12 +46,6 @@ def served_after(impatient: RunningServer, uploads: Path) -> Iterator[None]:
     with grpc.insecure_channel(impatient.grpc) as channel:
         answers = stream(Stub(channel), [config(), encoded(jpeg(carphone_frames()[0]))])
         assert len(answers[0].frame.faces) == 1
-
-
-def gauge(server: RunningServer, name: str) -> float:
-    match = re.search(rf"^red_{name} (\S+)$", httpx.get(f"{server.http}/metrics").text, re.M)
-    assert match
-    return float(match[1])
 
 
 def connected(server: RunningServer) -> socket.socket:

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
 from landmarks.errors import ConfigurationError, Unauthenticated
-from service.auth import ANONYMOUS, Authenticator, hash_of, new_key
+from service.auth import ANONYMOUS, Authenticator, hash_of, new_key, read_jwks, read_keys
 from service.settings import Settings, read_settings
 from service.tenants import Tenants
 
@@ -106,14 +106,16 @@ def test_a_token_that_is_not_right_names_nobody(jwks: Path, kind: str) -> None:
 def test_a_file_of_keys_that_is_wrong_is_told(tmp_path: Path, text: str) -> None:
     (tmp_path / "keys").write_text(text)
     with pytest.raises(ConfigurationError, match="RED_API_KEYS_FILE"):
-        Authenticator(Settings(api_keys_file=tmp_path / "keys"))
+        read_keys(tmp_path / "keys")
 
 
-@pytest.mark.parametrize("text", ["", "{}", '{"keys": []}', '{"keys": [{"kty": "oct", "k": "eA", "kid": "a"}]}'])
+@pytest.mark.parametrize(
+    "text", ["", "{}", "[1]", '{"keys": []}', '{"keys": [1]}', '{"keys": [{"kty": "oct", "k": "eA", "kid": "a"}]}']
+)
 def test_a_key_set_that_is_wrong_is_told(tmp_path: Path, text: str) -> None:
     (tmp_path / "jwks").write_text(text)
     with pytest.raises(ConfigurationError, match="RED_JWT_JWKS_FILE"):
-        Authenticator(Settings(jwt_jwks_file=tmp_path / "jwks"))
+        read_jwks(tmp_path / "jwks")
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.7", "red.example"])

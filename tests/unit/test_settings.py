@@ -10,12 +10,12 @@ from landmarks.errors import ConfigurationError
 from service.settings import Settings, read_settings
 
 
-def test_every_setting_is_described_and_read_from_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_setting_is_described_and_read_from_its_variable(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert all(field.description for field in Settings.model_fields.values())
     monkeypatch.setenv("RED_HTTP_PORT", "1234")
-    monkeypatch.setenv("RED_MODEL_DIR", "/some/where")
+    monkeypatch.setenv("RED_MODEL_DIR", str(tmp_path))
     settings = read_settings()
-    assert (settings.http_port, settings.model_dir) == (1234, Path("/some/where"))
+    assert (settings.http_port, settings.model_dir) == (1234, tmp_path)
 
 
 def test_the_defaults_are_local_and_hold_together(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -35,3 +35,26 @@ def test_wrong_values_are_told_together_by_the_name_of_the_variable(monkeypatch:
         read_settings()
     for name in ("RED_HTTP_PORT", "RED_DETECT_EVERY", "RED_LOST_BELOW", "RED_LOG_LEVEL"):
         assert name in caught.value.message
+
+
+def test_what_settings_refer_to_is_told_with_them(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Files that are missing or hold something else, and keys that are none: together with a number that is none."""
+    junk, none = tmp_path / "junk", tmp_path / "none"
+    junk.write_text("[1]")
+    wrong = {
+        "HTTP_PORT": "x",
+        "TOKEN_KEYS": "secret-that-is-no-key",
+        "API_KEYS_FILE": junk,
+        "JWT_JWKS_FILE": junk,
+        "TLS_CERT": junk,
+        "TLS_KEY": junk,
+        "DETECTOR_PATH": none,
+        "MODEL_DIR": none,
+    }
+    for name, value in wrong.items():
+        monkeypatch.setenv(f"RED_{name}", str(value))
+    with pytest.raises(ConfigurationError) as caught:
+        read_settings()
+    for name in wrong:
+        assert f"RED_{name}" in caught.value.message, caught.value.message
+    assert "secret-that" not in caught.value.message

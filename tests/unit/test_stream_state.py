@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from cryptography.fernet import Fernet
+from pydantic import SecretStr
 
 from landmarks.contract import CONTRACT_VERSION
 from landmarks.errors import (
@@ -22,7 +23,7 @@ from service.admission import Admission
 from service.engine import ModelInfo
 from service.kept_streams import KeptStreams
 from service.session_state import SessionState, TrackState
-from service.tokens import TokenSealer
+from service.tokens import TokenSealer, read_token_keys
 
 MODEL = ModelInfo("edge", "edge-3", CONTRACT_VERSION, IBUG68, 392, "embedded")
 
@@ -110,7 +111,7 @@ def test_a_token_expires(clock: Clock) -> None:
 
 
 def test_keys_rotate(clock: Clock) -> None:
-    old, new = (Fernet.generate_key().decode() for _ in range(2))
+    old, new = read_token_keys(SecretStr(", ".join(Fernet.generate_key().decode() for _ in range(2))))
     token = TokenSealer([old], 60.0, clock).seal(state(), "", MODEL)
     rotated = TokenSealer([new, old], 60.0, clock)
     assert same(rotated.open(token, "", MODEL), state())
@@ -118,7 +119,7 @@ def test_keys_rotate(clock: Clock) -> None:
     with pytest.raises(BadResumeToken):
         TokenSealer([new], 60.0, clock).open(token, "", MODEL)
     with pytest.raises(ConfigurationError, match="RED_TOKEN_KEYS"):
-        TokenSealer(["short"], 60.0, clock)
+        read_token_keys(SecretStr("short"))
 
 
 def test_the_size_of_tokens_is_told_and_bounded(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
