@@ -25,6 +25,7 @@ class Metrics:
         self.frames = Counter("red_frames", "Frames answered, by status.", ["status"], registry=registry)
         self.rejects = Counter("red_rejects", "Requests refused, by reason.", ["reason"], registry=registry)
         self.tracks_begun = Counter("red_tracks_begun", "Faces that were found, new or again.", registry=registry)
+        self.redetections = Counter("red_redetections", "Faces found after one was lost.", registry=registry)
         self.tracks_lost = Counter("red_tracks_lost", "Faces that were given up.", registry=registry)
         self.resumes = Counter("red_resumes", "Frames at which memory was taken up again.", registry=registry)
         self.queue_wait = seconds("queue_wait", "Time a live frame waited to be answered.")

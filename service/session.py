@@ -97,6 +97,7 @@ class Session:
     _since_search: int = NEVER
     _time_s: float | None = None  # of the last frame
     _restored: bool = False
+    _missing: int = 0  # faces that were lost and not found again
 
     async def step(self, frame: Frame) -> FrameResult:
         """The answer to one frame. What is wrong with the frame itself is told in the answer, not raised."""
@@ -168,6 +169,7 @@ class Session:
             else:
                 self._since_search = NEVER  # Look for a lost face at once.
                 self.metrics.tracks_lost.inc()
+                self._missing += not doubled
             if track is not before or doubled:
                 await self.engine.end(before.sequence)
         self._tracks = kept
@@ -219,6 +221,9 @@ class Session:
             track = await self._new_track(points, result, image)
             if track is not None and all(track.box.iou(other.box) <= SAME_FACE_IOU for other in self._tracks):
                 self._tracks.append(track)
+                if self._missing:
+                    self._missing -= 1
+                    self.metrics.redetections.inc()
 
     async def _look(self, image: NDArray[np.uint8], region: FaceRegion) -> tuple[NDArray[np.float64], StepResult]:
         """Acquire a face in a region; where its points ask for a rather different region, once more in that."""

@@ -153,6 +153,14 @@ async def test_a_track_begins_with_the_memory_of_acquire_and_keeps_its_sequence(
     assert bench.engine.memories[bench.engine.started[0]][0] == 103.0
 
 
+def counted(bench: Bench) -> dict[str, float]:
+    """What the metrics say of the tracks."""
+    lines = bench.session.metrics.text().decode().splitlines()
+    values = {line.split()[0]: float(line.split()[1]) for line in lines if not line.startswith("#")}
+    names = {"begun": "tracks_begun", "lost": "tracks_lost", "again": "redetections"}
+    return {key: values[f"red_{name}_total"] for key, name in names.items()}
+
+
 async def test_a_lost_face_ends_its_sequence_and_comes_back_as_a_new_track(executor: ThreadPoolExecutor) -> None:
     bench = Bench(executor, search_every=50)
     bench.detector.found = [detection(100, 100)]
@@ -163,7 +171,9 @@ async def test_a_lost_face_ends_its_sequence_and_comes_back_as_a_new_track(execu
     assert bench.detector.calls == 2, "the frame that loses a face looks for it at once"
     bench.engine.step_confidence = bench.engine.acquire_confidence = 0.9
     bench.session._since_search = 50
+    assert counted(bench) == {"begun": 1, "lost": 1, "again": 0}
     assert ids(await bench.run(2)) == [[1], [1]]
+    assert counted(bench) == {"begun": 2, "lost": 1, "again": 1}
 
 
 async def test_a_face_that_a_second_look_finds_stays_the_same_track(executor: ThreadPoolExecutor) -> None:
