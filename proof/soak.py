@@ -86,10 +86,19 @@ async def live(address: str, tally: Tally, until: float, seed: int) -> None:
         await kind(address, tally, rng)
 
 
+def resident_bytes(process: psutil.Process) -> int:
+    """Resident size of the service and the processes that decode for it."""
+    total = 0
+    for each in (process, *process.children(recursive=True)):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            total += each.memory_info().rss
+    return total
+
+
 async def watch(process: psutil.Process, tally: Tally, until: float) -> None:
     """The resident size, once a second."""
     while time.monotonic() < until:
-        tally.resident.append(process.memory_info().rss)
+        tally.resident.append(resident_bytes(process))
         await asyncio.sleep(1.0)
 
 
@@ -134,10 +143,10 @@ async def main() -> int:
         grown = sum(tally.resident[-third:]) / sum(
             tally.resident[third : 2 * third] if SHORT else tally.resident[:third]
         )
-        before = process.memory_info().rss
+        before = resident_bytes(process)
         await connect(server.grpc)
         left = await settled(server, process, files)
-        again = process.memory_info().rss / before
+        again = resident_bytes(process) / before
         errors = sum("Traceback" in line for line in server.lines)
     report.add("streams at once", STREAMS)
     report.add("seconds", SECONDS)
