@@ -132,7 +132,8 @@ async def main() -> int:
     report, tally = Report("soak"), Tally()
     with running_server(MAX_STREAMS=str(STREAMS + 8)) as server:
         process = psutil.Process(server.process.pid)
-        await finish(server.grpc, Tally(), random.Random(0))  # what the first stream allocates belongs to the start
+        # What first streams allocate, and every decoding process, belongs to the start.
+        await asyncio.gather(*(finish(server.grpc, Tally(), random.Random(seed)) for seed in range(8)))
         await connect_some(server.grpc)
         files = process.num_fds()
         until = time.monotonic() + SECONDS

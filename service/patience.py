@@ -12,10 +12,13 @@ T = TypeVar("T")
 
 
 class EachWithin(AsyncIterator[T]):
-    """Items of a client, each within some seconds; raises ClientTooSlow. What is done with them takes no time of it."""
+    """Items of a client, each within some seconds; raises ClientTooSlow. What is done with them takes no time of it.
 
-    def __init__(self, items: AsyncIterator[T], seconds: float) -> None:
-        self._items, self._seconds = aiter(items), seconds
+    ``limit`` is the setting that gives the seconds.
+    """
+
+    def __init__(self, items: AsyncIterator[T], seconds: float, limit: str) -> None:
+        self._items, self._seconds, self._limit = aiter(items), seconds, limit
 
     async def __anext__(self) -> T:
         """The next item."""
@@ -23,13 +26,17 @@ class EachWithin(AsyncIterator[T]):
             async with asyncio.timeout(self._seconds):
                 return await anext(self._items)
         except TimeoutError as error:
-            raise ClientTooSlow(f"nothing came for {self._seconds:g} s") from error
+            raise _too_slow("nothing came", self._seconds, self._limit) from error
 
 
-async def taken_within(sending: Awaitable[None], seconds: float) -> None:
+async def taken_within(sending: Awaitable[None], seconds: float, limit: str) -> None:
     """Wait until an answer is on its way; raises ClientTooSlow where the client does not take what was sent before."""
     try:
         async with asyncio.timeout(seconds):
             await sending
     except TimeoutError as error:
-        raise ClientTooSlow(f"answers were not taken for {seconds:g} s") from error
+        raise _too_slow("no answer was taken", seconds, limit) from error
+
+
+def _too_slow(what: str, seconds: float, limit: str) -> ClientTooSlow:
+    return ClientTooSlow(f"{what} for {seconds:g} s, which is the limit {limit}", limit=limit)

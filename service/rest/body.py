@@ -27,7 +27,7 @@ async def receive(request: Request, upload: Upload, settings: Settings) -> str:
     length, token = request.headers.get("content-length", ""), ""
     if length.isdigit() and kind != b"multipart/form-data":
         check_size(int(length), settings.max_upload_bytes)
-    chunks = EachWithin(request.stream(), settings.client_patience_s)
+    chunks = EachWithin(request.stream(), settings.client_patience_s, "client_patience_s")
     if kind == b"multipart/form-data":
         token = await _receive_fields(chunks, upload, options.get(b"boundary", b""))
     elif kind.startswith((b"video/", b"image/")):

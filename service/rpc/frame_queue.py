@@ -86,7 +86,7 @@ class FrameQueue:
     ) -> None:
         error: BaseException | None = None
         try:
-            async for request in EachWithin(requests, self._idle_s):
+            async for request in EachWithin(requests, self._idle_s, "stream_idle_s"):
                 if request.WhichOneof("request") == "config":
                     raise ConfigRepeated("a stream has exactly one config, as its first message")
                 await self._put(request.frame)

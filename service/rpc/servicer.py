@@ -36,6 +36,7 @@ class FaceLandmarkServicer(pb_grpc.FaceLandmarkServiceServicer):
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
+        self._patience = gateway.settings.client_patience_s, "client_patience_s"
 
     async def AlignStream(self, request_iterator: AsyncIterator[pb.AlignStreamRequest], context: Context) -> None:
         """Config, then frames; one response a frame, in order, and ``end`` after the last."""
@@ -97,7 +98,7 @@ class FaceLandmarkServicer(pb_grpc.FaceLandmarkServiceServicer):
     ) -> AsyncGenerator[pb.AlignClipResponse]:
         with self._gateway.uploads.place():
             async with upload_file(self._gateway) as upload:
-                await _receive(EachWithin(requests, self._gateway.settings.client_patience_s), upload)
+                await _receive(EachWithin(requests, *self._patience), upload)
                 async with self._gateway.clip(upload.finish(), options) as run:
                     yield pb.AlignClipResponse(video=video_message(run.video))
                     async with aclosing(run.results()) as results:
@@ -130,17 +131,31 @@ class FaceLandmarkServicer(pb_grpc.FaceLandmarkServiceServicer):
         """
         async with aclosing(responses):
             async for response in responses:
-                await taken_within(context.write(response), self._gateway.settings.client_patience_s)
+                await taken_within(_written(context, response), *self._patience)
 
     async def _abort(self, context: Context, error: Exception) -> None:
         """End the call with the error's status; what is no domain error is logged and told as INTERNAL."""
         if isinstance(error, grpc.aio.AbortError):
             raise error
+        if isinstance(error, _ClientGoneError):  # There is nobody to tell.
+            log.debug("the client has gone", exc_info=error)
+            return
         if not isinstance(error, RedAlignError):
             log.error("unexpected error", exc_info=error)
             error = RedAlignError("internal error")
         self._gateway.metrics.rejects.labels(error.reason).inc()
         await context.abort(grpc_code(error), error.message, trailing_metadata=grpc_trailers(error))
+
+
+class _ClientGoneError(Exception):
+    """An answer could not be sent."""
+
+
+async def _written(context: Context, response: Any) -> None:
+    try:
+        await context.write(response)
+    except Exception as error:  # of a class that grpc does not make public
+        raise _ClientGoneError from error
 
 
 async def _answer(stream: StreamRun, waiting: Waiting, following: pb.VideoFrame | None) -> FrameResult:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import time
 from collections.abc import Iterator
 
 import grpc
@@ -129,11 +130,17 @@ def test_a_wrong_clip_is_refused(stub: Stub, requests: list[pb.AlignClipRequest]
     assert reason_of(caught.value) == reason
 
 
-def test_a_client_that_goes_away_leaves_the_server_alone(stub: Stub) -> None:
+def test_a_client_that_goes_away_leaves_the_server_alone(stub: Stub, server: RunningServer) -> None:
+    for moment in range(40):  # before, during and after the first answer
+        call = stub.AlignStream(iter([config(), *([frame()] * 50)]), timeout=30)
+        time.sleep(moment / 1000)
+        call.cancel()
     for _ in range(5):
         call = stub.AlignStream(iter([config(), *([frame()] * 50)]), timeout=30)
         next(call)
         call.cancel()
+    wait_until(lambda: gauge(server, "streams") == 0)
+    assert "Traceback" not in "".join(server.lines)
     call = stub.AlignClip(clip_requests(carphone_path().read_bytes()), timeout=30)
     next(call)
     call.cancel()

@@ -99,7 +99,8 @@ def test_an_upload_that_stops_arriving_is_told_so(impatient: RunningServer, head
     assert first.startswith(b"HTTP/1.1 408 ")
     assert b"connection: close" in first.lower()
     response = httpx.Response(408, headers={"content-type": "application/json"}, content=rest)
-    assert check_error(response, 408, "CLIENT_TOO_SLOW")["code"] == "DEADLINE_EXCEEDED"
+    told = check_error(response, 408, "CLIENT_TOO_SLOW")
+    assert (told["code"], told["metadata"]) == ("DEADLINE_EXCEEDED", {"limit": "client_patience_s"})
 
 
 def test_a_slow_upload_is_waited_for(impatient: RunningServer) -> None:
