@@ -101,7 +101,8 @@ async def stalled(report: Report) -> None:
 
     async def stall(address: str) -> None:
         async def requests() -> AsyncIterator[pb.AlignStreamRequest]:
-            yield pb.AlignStreamRequest(config=pb.StreamConfig())
+            # Large answers, since the client's side takes megabytes before it holds us back.
+            yield pb.AlignStreamRequest(config=pb.StreamConfig(resume_every=1))
             for index in range(100_000):
                 yield frame(index)
 
@@ -110,7 +111,7 @@ async def stalled(report: Report) -> None:
             await call.wait_for_connection()
             await asyncio.sleep(1000)
 
-    with running_server() as server:
+    with running_server(CLIENT_PATIENCE_S="3600") as server:  # They shall be there all the time.
         await quiet_p99(server.grpc, "")
         quiet = median([await quiet_p99(server.grpc, "") for _ in range(RUNS)])
         tasks = [asyncio.create_task(stall(server.grpc)) for _ in range(STALLED)]
