@@ -114,6 +114,7 @@ def _upright_rgb(image: Image.Image) -> NDArray[np.uint8]:
         image_8 = Image.fromarray(grey)
         image_8.info = image.info
         image = image_8
+    image.load()  # Orientation and mode may stand, or change, behind the pixels.
     # Each of these steps copies the whole picture, also where there is nothing to do.
     if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
         image = ImageOps.exif_transpose(image)

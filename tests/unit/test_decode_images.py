@@ -73,6 +73,18 @@ def turned_jpeg(upright: Image, orientation: int) -> bytes:
     return data.getvalue()
 
 
+@pytest.mark.parametrize("behind", [False, True], ids=["before the pixels", "behind the pixels"])
+def test_a_png_turned_by_exif_comes_upright_wherever_that_stands(behind: bool) -> None:
+    upright = carphone_frames()[0]
+    exif = Pillow.Exif()
+    exif[ORIENTATION] = 6
+    body = exif.tobytes().removeprefix(b"Exif\0\0")
+    chunk = struct.pack(">I", len(body)) + b"eXIf" + body + struct.pack(">I", zlib.crc32(b"eXIf" + body))
+    stored = png(np.ascontiguousarray(STORED[6](upright)))
+    at = stored.rindex(b"IEND") - 4 if behind else 33  # 8 bytes of signature, 25 of IHDR
+    np.testing.assert_array_equal(decode_frame(stored[:at] + chunk + stored[at:], LIMITS.check), upright)
+
+
 @pytest.mark.parametrize("orientation", STORED)
 def test_a_jpeg_turned_by_exif_comes_upright(tmp_path: Path, orientation: int) -> None:
     upright = carphone_frames()[0]
