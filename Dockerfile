@@ -8,17 +8,17 @@ ENV PYTHONDONTWRITEBYTECODE=1 \
     PIP_DISABLE_PIP_VERSION_CHECK=1
 WORKDIR /app
 COPY pyproject.toml README.md LICENSE ./
-COPY landmarks landmarks
+COPY deploy/server deploy/server
+COPY red_align red_align
 COPY red red
 COPY export export
 COPY service service
 COPY evaluation evaluation
-COPY cli cli
 RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin red
 
 FROM base AS gateway
 # Uploads are read from the folder; everything else may be mounted read-only.
-RUN pip install . && install -d -o red -g nogroup /var/tmp/red-align
+RUN pip install . ./deploy/server && install -d -o red -g nogroup /var/tmp/red-align
 ENV RED_HOST=0.0.0.0 \
     RED_HTTP_PORT=8080 \
     RED_GRPC_PORT=8081 \
@@ -35,7 +35,7 @@ FROM base AS export
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
 # A new volume takes its owner from the folder that it is mounted on.
 # hadolint ignore=DL3013
-RUN pip install --index-url "${TORCH_INDEX}" torch==2.13.0 && pip install '.[export]' && install -d -o red /models
+RUN pip install --index-url "${TORCH_INDEX}" torch==2.13.0 && pip install . './deploy/server[export]' && install -d -o red /models
 # What the graphs were made of: a repository is compared with torch before it is served.
 COPY training/edge-3/weights.pt training/edge-3/weights.pt
 USER 10001

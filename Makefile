@@ -25,7 +25,7 @@ test: $(DEV)/.done $(TRITON)/.done ## all tests: unit, integration, end to end, 
 	$(DEV)/bin/python -m pytest
 
 test-triton: $(DEV)/.done $(TRITON)/.done ## the tests against a real Triton server, on this machine's CPU
-	$(DEV)/bin/python -m pytest tests/real_triton tests/unit/test_triton_config.py
+	$(DEV)/bin/python -m pytest tests/triton tests/unit/red_align/engine/test_triton_config.py
 
 lint: $(DEV)/.done ## style, types, and which room may import which
 	$(DEV)/bin/ruff check .
@@ -34,16 +34,16 @@ lint: $(DEV)/.done ## style, types, and which room may import which
 	$(DEV)/bin/lint-imports
 
 train: $(DEV)/.done ## train on DATA (300w/{train,val}, ytf/{train,val}) into RUN; resumes
-	$(DEV)/bin/python -m red.train --data $(DATA) --out $(RUN)
+	$(DEV)/bin/python -m red.training.train --data $(DATA) --out $(RUN)
 
 eval: $(DEV)/.done ## judge MODEL (a red.onnx) on DATA: pictures with .pts, 300-VW folders, clips
 	$(DEV)/bin/python -m evaluation $(DATA) $(if $(MODEL),--model $(MODEL))
 
-export: $(DEV)/.done ## export RUN's checkpoint to OUT (service/models/edge), with a parity check (FLAGS="--precision fp16 ...")
-	$(DEV)/bin/red-export graphs $(RUN)/checkpoint.pt $(or $(OUT),service/models/edge) $(FLAGS)
+export: $(DEV)/.done ## export RUN's checkpoint to OUT (red_align/weights/edge), with a parity check (FLAGS="--precision fp16 ...")
+	$(DEV)/bin/red-export graphs $(RUN)/checkpoint.pt $(or $(OUT),red_align/weights/edge) $(FLAGS)
 
 repository: $(DEV)/.done ## a Triton model repository of the shipped model in out/models (FLAGS="--cpu", ...)
-	$(DEV)/bin/red-export repository service/models/edge out/models $(FLAGS)
+	$(DEV)/bin/red-export repository red_align/weights/edge out/models $(FLAGS)
 
 bench: $(DEV)/.done ## speed of step, session and service on this machine
 	$(DEV)/bin/python benchmarks/speed.py
@@ -52,15 +52,15 @@ bench-triton: $(DEV)/.done $(TRITON)/.done ## a step embedded and on a Triton se
 	$(DEV)/bin/python -m benchmarks.engines
 
 fuzz: $(DEV)/.done ## mangled clips, our OpenAPI and all parsers fuzzed, with a table (SHORT=1: the form of CI)
-	$(DEV)/bin/python -m proof.fuzz
+	$(DEV)/bin/python -m tests.stress.fuzz
 
 soak: $(DEV)/.done ## 64 streams for 15 minutes whose clients come, go, die and stall (SHORT=1)
-	$(DEV)/bin/python -m proof.soak
+	$(DEV)/bin/python -m tests.stress.soak
 
 faults: $(DEV)/.done ## a gateway is killed in mid-stream, a tenant floods (SHORT=1)
-	$(DEV)/bin/python -m proof.faults
+	$(DEV)/bin/python -m tests.stress.faults
 
-proto: $(DEV)/.done ## regenerate the stubs in landmarks/v1
+proto: $(DEV)/.done ## regenerate the stubs in red_align/v1
 	PATH="$(CURDIR)/$(DEV)/bin:$$PATH" proto/generate.sh .
 
 compose-tool: .compose/docker-compose ## Compose v2 without Docker, for the tests (Debian; nothing is installed)
@@ -69,21 +69,21 @@ clean: ## remove the environments and what the demo wrote
 	rm -rf $(VENV) $(DEV) $(TRITON) out
 
 # The environment of the service has no torch; the one of the developers has everything.
-$(VENV)/.done: pyproject.toml
+$(VENV)/.done: pyproject.toml deploy/server/pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed") if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python $(PIP) --editable '.[demo]'
+	$(VENV)/bin/python $(PIP) --editable . --editable './deploy/server[demo]'
 	touch $@
 
 # torch by its exact version first: a range would let pip choose a build for a GPU that is not here.
-$(DEV)/.done: pyproject.toml
+$(DEV)/.done: pyproject.toml deploy/server/pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed") if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv $(DEV)
 	$(DEV)/bin/python $(PIP) torch==2.13.0
-	$(DEV)/bin/python $(PIP) --editable '.[test,lint]'
+	$(DEV)/bin/python $(PIP) --editable . --editable './deploy/server[test,lint]'
 	touch $@
 
-$(TRITON)/.done: tests/real_triton/requirements.txt
+$(TRITON)/.done: tests/triton/requirements.txt
 	$(PYTHON) -m venv $(TRITON)
 	$(TRITON)/bin/python $(PIP) --requirement $<
 	touch $@

@@ -18,14 +18,14 @@ from tritonclient.grpc import InferInput, InferRequestedOutput, aio
 from tritonclient.utils import shared_memory
 
 from export.parity import moving_faces
-from export.triton_config import ServeOptions, Strategy
-from landmarks import contract
-from service.engine import Engine
-from service.onnx_engine import OnnxEngine
-from service.settings import MODEL_FOLDER
-from service.triton_engine import TritonEngine
-from tests.real_triton.server import TritonProcess, make_repository, triton_server
-from tests.real_triton.streams import Stream
+from export.repository.triton_config import ServeOptions, Strategy
+from red_align import contract
+from red_align.engine.base import Engine
+from red_align.engine.onnx_engine import OnnxEngine
+from red_align.engine.triton_engine import TritonEngine
+from service.config.settings import MODEL_FOLDER
+from tests.triton.server import TritonProcess, make_repository, triton_server
+from tests.triton.streams import Stream
 
 FRAMES, ROUNDS = 100, 5
 OUTPUTS = (contract.LANDMARKS, contract.CONFIDENCE, contract.MEMORY)

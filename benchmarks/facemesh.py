@@ -19,15 +19,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from landmarks import contract
-from landmarks.crop import cut_face
-from landmarks.frames import Frame
-from service.decode.reader import DecodeLimits, open_media
-from service.detector import YuNetDetector
-from service.onnx_engine import OnnxEngine
-from service.onnx_model import OnnxGraph
-from service.session import Session, TrackingOptions
-from service.settings import MODEL_FOLDER, Settings
+from red_align import contract
+from red_align.crop import crop_face
+from red_align.engine.onnx_engine import OnnxEngine
+from red_align.engine.onnx_graph import OnnxGraph
+from red_align.frames import Frame
+from red_align.media.reader import DecodeLimits, open_media
+from red_align.tracking.detector import YuNetDetector
+from red_align.tracking.tracker import Session, TrackingOptions
+from service.config.settings import MODEL_FOLDER, Settings
 
 ROUNDS, FRAMES = 9, 150
 
@@ -50,7 +50,7 @@ def step_time(graph: OnnxGraph, frame: Frame) -> float:
     found = YuNetDetector().detect(frame.image)
     memory = np.zeros((1, graph.info.memory_size), np.float32)
     tensors = {
-        contract.CROP: cut_face(frame.image, found[0].region)[None],
+        contract.CROP: crop_face(frame.image, found[0].region)[None],
         contract.PRIOR: graph.info.scheme.mean_shape.reshape(1, -1).astype(np.float32),
         contract.START: np.zeros((1, 1), np.float32),
         contract.RESUME: memory,

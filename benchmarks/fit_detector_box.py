@@ -1,6 +1,6 @@
 """How does YuNet's box lie to the region that the network expects? ``python benchmarks/fit_detector_box.py ROOT``
 
-Prints the medians that service/detector.py holds (CENTRE_SHIFT, SIDE) and the error that is left, in the units
+Prints the medians that red_align/tracking/detector.py holds (CENTRE_SHIFT, SIDE) and the error that is left, in the units
 of the training's box error: share of the face box, degrees.
 """
 
@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from landmarks.faces import read_faces
-from landmarks.geometry import Similarity
-from landmarks.schemes import IBUG68
-from landmarks.tracking import REGION_MARGIN, region_from_landmarks
-from service.detector import CENTRE_SHIFT, SIDE, YuNetDetector
+from red_align.datasets.labelled_faces import read_faces
+from red_align.geometry import Similarity
+from red_align.schemes import IBUG68
+from red_align.tracking.detector import CENTRE_SHIFT, SIDE, YuNetDetector
+from red_align.tracking.rules import REGION_MARGIN, region_from_landmarks
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""What does decoding in processes of their own cost? Seconds for a clip through the gateway, over the same without.
+"""What does decoding in processes of their own cost? Seconds for a clip through the dataplane, over the same without.
 
 ``python -m benchmarks.isolation [CLIP]``; without a clip the car phone's, repeated, and a made one of 1080p. ``live``
 is the same clip's frames as JPEGs of a live stream that sends as fast as it may, ``single`` of one that waits for each
@@ -24,13 +24,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from service.decode.images import decode_frame
-from service.decode.isolated import DecodePool
-from service.decode.process import ALLOCATOR
-from service.decode.reader import DecodeLimits, Reader, open_media
-from service.gateway import ClipOptions, Gateway, StreamOptions
-from service.settings import Settings
-from tests.media import carphone_frames, jpeg, write_video
+from red_align.media.decode_pool import DecodePool
+from red_align.media.decode_process import ALLOCATOR
+from red_align.media.images import decode_frame
+from red_align.media.reader import DecodeLimits, Reader, open_media
+from service.config.settings import Settings
+from service.dataplane import ClipOptions, DataPlane, StreamOptions
+from tests.support.media import carphone_frames, jpeg, write_video
 
 RUNS = 7
 LIMITS = DecodeLimits(threads=2)
@@ -67,29 +67,29 @@ def median_ratio(measure: Callable[[DecodePool | InProcess], float], pool: Decod
     return median(times[True]) / median(times[False])
 
 
-async def through(gateway: Gateway, work: Callable[[], Awaitable[None]]) -> float:
-    """The ratio of some work through a gateway."""
-    pool = gateway.decoders
+async def through(dataplane: DataPlane, work: Callable[[], Awaitable[None]]) -> float:
+    """The ratio of some work through a dataplane."""
+    pool = dataplane.decoders
     times: dict[bool, list[float]] = {True: [], False: []}
     for run in range(2 * RUNS):
         isolated = run % 2 == 0
-        gateway.decoders = pool if isolated else InProcess()  # type: ignore[assignment]
+        dataplane.decoders = pool if isolated else InProcess()  # type: ignore[assignment]
         began = perf_counter()
         await work()
         times[isolated].append(perf_counter() - began)
-    gateway.decoders = pool
+    dataplane.decoders = pool
     return median(times[True]) / median(times[False])
 
 
-async def upload(gateway: Gateway, path: Path) -> None:
+async def upload(dataplane: DataPlane, path: Path) -> None:
     """A clip, whole."""
-    async with gateway.clip(path, ClipOptions()) as clip:
+    async with dataplane.clip(path, ClipOptions()) as clip:
         assert len([result async for result in clip.results()]) > 0
 
 
-async def stream(gateway: Gateway, pictures: list[bytes], *, ahead: bool) -> None:
+async def stream(dataplane: DataPlane, pictures: list[bytes], *, ahead: bool) -> None:
     """The same as a live stream; with ``ahead`` the next frame always waits already."""
-    async with gateway.stream(StreamOptions()) as live:
+    async with dataplane.stream(StreamOptions()) as live:
         for index, picture in enumerate(pictures):
             following = pictures[index + 1] if ahead and index + 1 < len(pictures) else b""
             assert (await live.encoded(picture, float(index), following)).error is None
@@ -102,17 +102,17 @@ async def main() -> None:
         frames = [np.asarray(cv2.resize(f, (1920, 1080)), np.uint8) for f in carphone_frames()]
         large = write_video(Path(temp) / "large.mp4", frames, rate=30)
         paths = [Path(sys.argv[1])] if len(sys.argv) > 1 else [small, large]
-        gateway = Gateway.from_settings(Settings())
-        await gateway.start()
+        dataplane = DataPlane.from_settings(Settings())
+        await dataplane.start()
         print(f"{'isolated over not':<20}{'upload':>10}{'live':>10}{'single':>10}{'alone':>10}")
         for path in paths:
             pictures = [jpeg(f.image) for f in open_media(path, LIMITS).frames() if f.image is not None][:120]
-            uploaded = await through(gateway, partial(upload, gateway, path))
-            live = await through(gateway, partial(stream, gateway, pictures, ahead=True))
-            single = await through(gateway, partial(stream, gateway, pictures, ahead=False))
-            decoding = median_ratio(partial(alone, path), gateway.decoders)
+            uploaded = await through(dataplane, partial(upload, dataplane, path))
+            live = await through(dataplane, partial(stream, dataplane, pictures, ahead=True))
+            single = await through(dataplane, partial(stream, dataplane, pictures, ahead=False))
+            decoding = median_ratio(partial(alone, path), dataplane.decoders)
             print(f"{path.name:<20}{uploaded:>10.2f}{live:>10.2f}{single:>10.2f}{decoding:>10.2f}")
-        await gateway.close()
+        await dataplane.close()
 
 
 if __name__ == "__main__":

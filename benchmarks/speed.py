@@ -13,13 +13,13 @@ from collections.abc import Awaitable, Callable
 
 import numpy as np
 
-from landmarks import contract
-from landmarks.crop import cut_face
-from service.detector import YuNetDetector
-from service.gateway import ClipOptions, Gateway
-from service.onnx_model import OnnxGraph
-from service.settings import MODEL_FOLDER, Settings
-from tests.media import carphone_frames, carphone_path
+from red_align import contract
+from red_align.crop import crop_face
+from red_align.engine.onnx_graph import OnnxGraph
+from red_align.tracking.detector import YuNetDetector
+from service.config.settings import MODEL_FOLDER, Settings
+from service.dataplane import ClipOptions, DataPlane
+from tests.support.media import carphone_frames, carphone_path
 
 ROUNDS = 7
 
@@ -41,7 +41,7 @@ def graph_times(batch: int) -> tuple[float, float]:
     step = OnnxGraph(MODEL_FOLDER / "red.onnx", contract.STEP_INPUTS, contract.STEP_OUTPUTS, 1)
     acquire = OnnxGraph(MODEL_FOLDER / "red_acquire.onnx", contract.ACQUIRE_INPUTS, contract.ACQUIRE_OUTPUTS, 1)
     detection = YuNetDetector().detect(carphone_frames()[0])[0]
-    crop = np.stack([cut_face(carphone_frames()[0], detection.region)] * batch)
+    crop = np.stack([crop_face(carphone_frames()[0], detection.region)] * batch)
     prior = np.stack([step.info.scheme.mean_shape.reshape(-1)] * batch).astype(np.float32)
     memory = np.zeros((batch, step.info.memory_size), np.float32)
     base = {contract.CROP: crop, contract.PRIOR: prior, contract.RESUME: memory}
@@ -49,28 +49,28 @@ def graph_times(batch: int) -> tuple[float, float]:
     return timed(lambda: step.run(base | more)) / batch, timed(lambda: acquire.run(base)) / batch
 
 
-async def clip_time(run: Callable[[Gateway], Awaitable[int]]) -> float:
-    """Median milliseconds a frame of a whole clip through the gateway."""
-    gateway = Gateway.from_settings(Settings())
-    await gateway.start()
+async def clip_time(run: Callable[[DataPlane], Awaitable[int]]) -> float:
+    """Median milliseconds a frame of a whole clip through the dataplane."""
+    dataplane = DataPlane.from_settings(Settings())
+    await dataplane.start()
     rounds = []
     for _ in range(3):
         began = time.perf_counter()
-        count = await run(gateway)
+        count = await run(dataplane)
         rounds.append((time.perf_counter() - began) / count * 1e3)
-    await gateway.close()
+    await dataplane.close()
     return statistics.median(rounds)
 
 
-async def one_clip(gateway: Gateway) -> int:
+async def one_clip(dataplane: DataPlane) -> int:
     """The car phone clip once."""
-    async with gateway.clip(carphone_path(), ClipOptions()) as run:
+    async with dataplane.clip(carphone_path(), ClipOptions()) as run:
         return len([result async for result in run.results()])
 
 
-async def eight_clips(gateway: Gateway) -> int:
+async def eight_clips(dataplane: DataPlane) -> int:
     """The clip eight times at once."""
-    return sum(await asyncio.gather(*(one_clip(gateway) for _ in range(8))))
+    return sum(await asyncio.gather(*(one_clip(dataplane) for _ in range(8))))
 
 
 def main() -> None:

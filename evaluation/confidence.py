@@ -9,12 +9,12 @@ import numpy as np
 
 from evaluation.metrics import calibration_error
 from evaluation.negatives import Crop, background, half_shifted
-from evaluation.stills import Judged
-from landmarks.contract import CONFIDENT_ERROR
-from landmarks.faces import LabelledFace
-from landmarks.protocol import auroc
-from landmarks.tracking import face_score
-from service.engine import Engine
+from evaluation.stills import EvaluationResult
+from red_align.contract import CONFIDENT_ERROR
+from red_align.datasets.labelled_faces import LabelledFace
+from red_align.datasets.protocol import auroc
+from red_align.engine.base import Engine
+from red_align.tracking.rules import face_score
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,9 @@ class ConfidenceFigures:
     auroc_half_shifted: float
 
 
-async def judge_confidence(engine: Engine, faces: Sequence[LabelledFace], judged: Judged) -> ConfidenceFigures:
+async def evaluate_confidence(
+    engine: Engine, faces: Sequence[LabelledFace], judged: EvaluationResult
+) -> ConfidenceFigures:
     """Figures of the crops that were judged, and of two crops without a whole face for each picture."""
     right = judged.errors < CONFIDENT_ERROR
     scores = judged.confidence.mean(1)

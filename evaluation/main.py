@@ -16,18 +16,18 @@ import cv2
 import numpy as np
 
 from evaluation import report
-from evaluation.confidence import judge_confidence
-from evaluation.motion import judge_motion
-from evaluation.stills import Judged, judge_crops, judge_pictures
-from evaluation.tracks import judge_tracks
-from evaluation.videos import find_clips, judge_clip
-from landmarks.faces import LabelledFace, picture_faces
-from landmarks.schemes import PointScheme
-from service.detector import Detector
-from service.engine import Engine
-from service.gateway import Gateway
-from service.session import TrackingOptions
-from service.settings import MODEL_FOLDER, Settings
+from evaluation.confidence import evaluate_confidence
+from evaluation.motion import evaluate_motion
+from evaluation.stills import EvaluationResult, evaluate_crops, evaluate_pictures
+from evaluation.tracks import evaluate_tracks
+from evaluation.videos import evaluate_clip, find_clips
+from red_align.datasets.labelled_faces import LabelledFace, picture_faces
+from red_align.engine.base import Engine
+from red_align.schemes import PointScheme
+from red_align.tracking.detector import Detector
+from red_align.tracking.tracker import TrackingOptions
+from service.config.settings import MODEL_FOLDER, Settings
+from service.dataplane import DataPlane
 
 SPEEDS = (0.01, 0.02, 0.03, 0.05)
 
@@ -53,9 +53,11 @@ class Evaluation:
         self.args = args
         folder = args.model.parent if args.model.is_file() else args.model
         self.settings = Settings(model_dir=folder)
-        self.gateway = Gateway.from_settings(self.settings)
+        self.gateway = DataPlane.from_settings(self.settings)
         s = self.settings
-        self.options = TrackingOptions(1, s.detect_every, s.search_every, s.lost_below, s.begin_above)
+        self.options = TrackingOptions(
+            1, s.detect_every, s.search_every, s.track_lost_threshold, s.track_activation_threshold
+        )
 
     @property
     def engine(self) -> Engine:
@@ -80,7 +82,7 @@ class Evaluation:
         if faces:
             await self.pictures(faces)
         if clips:
-            judged = [await judge_clip(self.settings, self.engine, self.detector, path) for path in clips]
+            judged = [await evaluate_clip(self.settings, self.engine, self.detector, path) for path in clips]
             _say(report.clip_lines(judged))
         await self.gateway.close()
 
@@ -89,25 +91,25 @@ class Evaluation:
         scheme = self.engine.info.scheme
         print(f"{len(faces)} pictures, {self.args.draws} draws of the box error\n")
         print(f"{'':<34}{'NME %':>7}{'median':>8}{'over 8 %':>9}{'AUC 8 %':>8}")
-        known = await judge_crops(self.engine, faces, upright=True, draws=self.args.draws)
-        axis = await judge_crops(self.engine, faces, upright=False, draws=self.args.draws)
-        sent = await judge_pictures(self.gateway, faces)
+        known = await evaluate_crops(self.engine, faces, upright=True, draws=self.args.draws)
+        axis = await evaluate_crops(self.engine, faces, upright=False, draws=self.args.draws)
+        sent = await evaluate_pictures(self.gateway, faces)
         rows = {"box of the truth, roll known": known, "box of the truth, axis-aligned": axis, "POST /align": sent}
         for name, judged in rows.items():
             _say(report.still_lines(name, judged, scheme), gap=False)
         if self.args.offset:
             _say(report.still_lines("roll known, offsets taken out", without_offset(known, scheme), scheme), gap=False)
-        _say(report.confidence_lines(await judge_confidence(self.engine, faces, known)))
+        _say(report.confidence_lines(await evaluate_confidence(self.engine, faces, known)))
         some = faces[: self.args.in_motion]
-        motion = [await judge_motion(self.engine, self.detector, self.options, some, speed) for speed in SPEEDS]
+        motion = [await evaluate_motion(self.engine, self.detector, self.options, some, speed) for speed in SPEEDS]
         _say(report.motion_lines(motion))
-        _say(report.track_lines(await judge_tracks(self.engine, self.detector, self.options, some)))
+        _say(report.track_lines(await evaluate_tracks(self.engine, self.detector, self.options, some)))
         report.draw_curves({name: judged.nme for name, judged in rows.items()}, self.args.out / "errors.png")
         report.draw_worst(faces, sent, scheme, self.args.out / "worst.png")
         print(f"wrote {self.args.out / 'errors.png'} and {self.args.out / 'worst.png'}\n")
 
 
-def without_offset(judged: Judged, scheme: PointScheme) -> Judged:
+def without_offset(judged: EvaluationResult, scheme: PointScheme) -> EvaluationResult:
     """Errors after the mean offset of each point, in eye distances, is taken out.
 
     For trackers whose points lie by another convention than the labels; crops are upright, so an offset means

@@ -7,8 +7,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.geometry import fit_similarity
-from landmarks.schemes import PointScheme
+from red_align.geometry import fit_similarity
+from red_align.schemes import PointScheme
 
 Array = NDArray[np.float64]
 FAILURE = 0.08

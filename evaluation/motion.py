@@ -15,11 +15,11 @@ import numpy as np
 
 from evaluation.metrics import Array, lag_frames, point_errors
 from evaluation.recording import RecordingEngine
-from landmarks.faces import LabelledFace
-from landmarks.frames import Frame
-from service.detector import Detector
-from service.engine import Engine
-from service.session import Session, TrackingOptions
+from red_align.datasets.labelled_faces import LabelledFace
+from red_align.engine.base import Engine
+from red_align.frames import Frame
+from red_align.tracking.detector import Detector
+from red_align.tracking.tracker import Session, TrackingOptions
 
 RADIUS = 0.2
 FRAMES = 24
@@ -36,7 +36,7 @@ class MotionFigures:
     lost: int
 
 
-async def judge_motion(
+async def evaluate_motion(
     engine: Engine, detector: Detector, options: TrackingOptions, faces: Sequence[LabelledFace], speed: float
 ) -> MotionFigures:
     """Follow every face at ``speed`` (share of its size a frame)."""

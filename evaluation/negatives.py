@@ -7,11 +7,11 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from landmarks.crop import cut_face
-from landmarks.faces import LabelledFace
-from landmarks.geometry import FaceRegion
-from landmarks.schemes import IBUG68
-from landmarks.tracking import REGION_MARGIN, region_from_landmarks
+from red_align.crop import crop_face
+from red_align.datasets.labelled_faces import LabelledFace
+from red_align.geometry import FaceRegion
+from red_align.schemes import IBUG68
+from red_align.tracking.rules import REGION_MARGIN, region_from_landmarks
 
 Crop = NDArray[np.uint8]
 
@@ -21,13 +21,13 @@ def half_shifted(face: LabelledFace, rng: Generator) -> Crop:
     region = region_from_landmarks(face.points, IBUG68)
     angle, reach = rng.uniform(0, 2 * np.pi), 0.5 * region.side / REGION_MARGIN * np.sqrt(2.0)
     cx, cy = region.cx + np.cos(angle) * reach, region.cy + np.sin(angle) * reach
-    return cut_face(face.image, FaceRegion(float(cx), float(cy), region.side, region.angle))
+    return crop_face(face.image, FaceRegion(float(cx), float(cy), region.side, region.angle))
 
 
 def background(face: LabelledFace, rng: Generator) -> Crop:
     """The region with the face painted over by a stretched strip of the picture's edge."""
     region = region_from_landmarks(face.points, IBUG68)
-    return cut_face(without_face(face, rng), region)
+    return crop_face(without_face(face, rng), region)
 
 
 def without_face(face: LabelledFace, rng: Generator) -> NDArray[np.uint8]:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from landmarks.frames import FrameResult
-from landmarks.geometry import fit_similarity
-from service.engine import Array, Engine, ModelInfo, StepResult
+from red_align.engine.base import Array, Engine, ModelInfo, StepResult
+from red_align.frames import FrameResult
+from red_align.geometry import fit_similarity
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Pair:
 
 
 class RecordingEngine:
-    """Implements service.engine.Engine over another one; for one face at a time."""
+    """Implements red_align.engine.base.Engine over another one; for one face at a time."""
 
     def __init__(self, inner: Engine) -> None:
         self._inner = inner

@@ -15,16 +15,16 @@ import matplotlib.pyplot as plt
 from evaluation.confidence import ConfidenceFigures
 from evaluation.metrics import FAILURE, Array, area_under_curve, region_points
 from evaluation.motion import MotionFigures
-from evaluation.stills import Judged
+from evaluation.stills import EvaluationResult
 from evaluation.tracks import NEVER, TrackFigures
 from evaluation.videos import ClipFigures
-from landmarks.faces import LabelledFace
-from landmarks.schemes import PointScheme
+from red_align.datasets.labelled_faces import LabelledFace
+from red_align.schemes import PointScheme
 
 _TILE = 320
 
 
-def still_lines(name: str, judged: Judged, scheme: PointScheme) -> list[str]:
+def still_lines(name: str, judged: EvaluationResult, scheme: PointScheme) -> list[str]:
     """NME mean and median, failures, AUC, then the regions. Means are over found faces; a miss is a failure."""
     nme = judged.nme
     found = np.isfinite(nme)
@@ -108,7 +108,9 @@ def draw_curves(curves: dict[str, Array], out: Path) -> None:
     plt.close(figure)
 
 
-def draw_worst(faces: Sequence[LabelledFace], judged: Judged, scheme: PointScheme, out: Path, count: int = 12) -> None:
+def draw_worst(
+    faces: Sequence[LabelledFace], judged: EvaluationResult, scheme: PointScheme, out: Path, count: int = 12
+) -> None:
     """The pictures with the largest errors, once each: labels green, found points red. Needs points in pictures."""
     order = np.argsort(-np.where(np.isfinite(judged.nme), judged.nme, 1e9))[:count]
     tiles = [_tile(faces[judged.face[i]], judged.points[i], judged.nme[i], scheme) for i in order]

@@ -11,15 +11,15 @@ import httpx
 import numpy as np
 
 from evaluation.metrics import Array, point_errors
-from landmarks.faces import IMAGE_SUFFIXES, LabelledFace
-from landmarks.protocol import draw
-from service.engine import Engine
-from service.gateway import Gateway
-from service.rest.app import create_app
+from red_align.datasets.labelled_faces import IMAGE_SUFFIXES, LabelledFace
+from red_align.datasets.protocol import draw
+from red_align.engine.base import Engine
+from service.api.rest.app import create_app
+from service.dataplane import DataPlane
 
 
 @dataclass(frozen=True)
-class Judged:
+class EvaluationResult:
     """Faces that were looked at, one row a look.
 
     ``errors`` [N, L] are point errors over the eye distance, infinite where the face was missed;
@@ -39,8 +39,10 @@ class Judged:
         return np.asarray(self.errors.mean(1))
 
 
-async def judge_crops(engine: Engine, faces: Sequence[LabelledFace], *, upright: bool, draws: int = 5) -> Judged:
-    """Every draw of landmarks.protocol through ``red_acquire``."""
+async def evaluate_crops(
+    engine: Engine, faces: Sequence[LabelledFace], *, upright: bool, draws: int = 5
+) -> EvaluationResult:
+    """Every draw of red_align.datasets.protocol through ``red_acquire``."""
     data = draw(faces, upright=upright, draws=draws)
     scheme = engine.info.scheme
     prior = scheme.mean_shape.astype(np.float32)
@@ -51,15 +53,17 @@ async def judge_crops(engine: Engine, faces: Sequence[LabelledFace], *, upright:
         errors.append(point_errors(found.points.astype(np.float64), at, scheme))
         confidence.append(found.confidence)
         points.append(found.points)
-    return Judged(np.array(errors), np.array(confidence), np.array(points), truth, list(range(len(faces))) * draws)
+    return EvaluationResult(
+        np.array(errors), np.array(confidence), np.array(points), truth, list(range(len(faces))) * draws
+    )
 
 
-async def judge_pictures(gateway: Gateway, faces: Sequence[LabelledFace]) -> Judged:
+async def evaluate_pictures(dataplane: DataPlane, faces: Sequence[LabelledFace]) -> EvaluationResult:
     """Every picture as a client sends it: ``POST /align``, the service's own detector, one face."""
-    scheme = gateway.engine.info.scheme
+    scheme = dataplane.engine.info.scheme
     truth = np.array([face.points[list(scheme.of_ibug68)] for face in faces])
     errors, confidence, points = [], [], []
-    async with _client(gateway) as client:
+    async with _client(dataplane) as client:
         for face, known in zip(faces, truth, strict=True):
             answer = await client.post("/align", content=_bytes(face), headers={"content-type": "image/jpeg"})
             answer.raise_for_status()
@@ -69,12 +73,12 @@ async def judge_pictures(gateway: Gateway, faces: Sequence[LabelledFace]) -> Jud
             errors.append(np.where(np.isfinite(error), error, np.inf))
             confidence.append(found[0]["confidence"] if found else np.zeros(scheme.num_points))
             points.append(at)
-    return Judged(np.array(errors), np.array(confidence), np.array(points), truth, list(range(len(faces))))
+    return EvaluationResult(np.array(errors), np.array(confidence), np.array(points), truth, list(range(len(faces))))
 
 
 @asynccontextmanager
-async def _client(gateway: Gateway) -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(create_app(gateway))
+async def _client(dataplane: DataPlane) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(create_app(dataplane))
     async with httpx.AsyncClient(transport=transport, base_url="http://red-align") as client:
         yield client
 

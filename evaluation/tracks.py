@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.negatives import without_face
-from landmarks.faces import LabelledFace
-from landmarks.frames import Frame
-from landmarks.geometry import fit_similarity
-from service.detector import Detector
-from service.engine import Engine
-from service.session import Session, TrackingOptions
+from red_align.datasets.labelled_faces import LabelledFace
+from red_align.engine.base import Engine
+from red_align.frames import Frame
+from red_align.geometry import fit_similarity
+from red_align.tracking.detector import Detector
+from red_align.tracking.tracker import Session, TrackingOptions
 
 Image = NDArray[np.uint8]
 BEFORE, GONE, AFTER = 10, 12, 12
@@ -39,7 +39,7 @@ class TrackFigures:
     others: int
 
 
-async def judge_tracks(
+async def evaluate_tracks(
     engine: Engine, detector: Detector, options: TrackingOptions, faces: Sequence[LabelledFace]
 ) -> TrackFigures:
     """One clip of loss and return a face, one cut to the face half the list away: neighbours may be one person."""

@@ -10,15 +10,15 @@ import numpy as np
 
 from evaluation.metrics import Array, lag_frames, second_differences, smoothed, without_head_motion
 from evaluation.recording import Pair, RecordingEngine
-from landmarks.faces import VIDEO_NAMES
-from landmarks.frames import FrameResult
-from landmarks.geometry import Points
-from landmarks.pts import read_pts
-from landmarks.schemes import IBUG68
-from service.detector import Detector
-from service.engine import Engine
-from service.gateway import ClipOptions, Gateway
-from service.settings import Settings
+from red_align.datasets.labelled_faces import VIDEO_NAMES
+from red_align.datasets.pts import read_pts
+from red_align.engine.base import Engine
+from red_align.frames import FrameResult
+from red_align.geometry import Points
+from red_align.schemes import IBUG68
+from red_align.tracking.detector import Detector
+from service.config.settings import Settings
+from service.dataplane import ClipOptions, DataPlane
 
 CLIP_SUFFIXES = (".mp4", ".avi", ".mpg", ".mov", ".mkv", ".webm")
 
@@ -55,17 +55,17 @@ class _Run:
     still: list[Array]
 
 
-async def judge_clip(settings: Settings, engine: Engine, detector: Detector, path: Path) -> ClipFigures:
+async def evaluate_clip(settings: Settings, engine: Engine, detector: Detector, path: Path) -> ClipFigures:
     """Follow one face through a clip as ``POST /align`` does, and compare with the labels beside it if there are."""
     recorder = RecordingEngine(engine)
-    gateway = Gateway(settings, recorder, detector)
-    gateway.ready = True
+    dataplane = DataPlane(settings, recorder, detector)
+    dataplane.ready = True
     scheme = engine.info.scheme
     truth = labels(path)
     runs: list[_Run] = []
     errors, tracks, without, count = [], set(), 0, 0
     last = -1
-    async with gateway.clip(path, ClipOptions()) as clip:
+    async with dataplane.clip(path, ClipOptions()) as clip:
         async for result in clip.results():
             count += 1
             without += not result.faces

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import httpx
 
-from cli.overlay import write_overlay
-from service.settings import read_settings
-from service.shapes import frame_from_values
+from red_align.media.overlay import write_overlay
+from red_align.media.serialization import frame_from_values
+from service.config.settings import read_settings
 
 OUT = Path("out")
 READY = re.compile(r"red-align is ready: (http://\S+)")
@@ -32,7 +32,9 @@ def carphone() -> Path:
 def start_service() -> tuple[subprocess.Popen[str], str]:
     """Start ``red-align serve`` on free ports; gives the process and its HTTP address."""
     env = os.environ | {"RED_HTTP_PORT": "0", "RED_GRPC_PORT": "0", "RED_LOG_LEVEL": "WARNING"}
-    process = subprocess.Popen([sys.executable, "-m", "cli.main", "serve"], env=env, text=True, stdout=subprocess.PIPE)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "red_align.cli.main", "serve"], env=env, text=True, stdout=subprocess.PIPE
+    )
     assert process.stdout is not None
     for line in process.stdout:
         if match := READY.search(line):

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import cv2
 import grpc
 
-from landmarks.v1 import face_landmarks_pb2 as pb
-from landmarks.v1 import face_landmarks_pb2_grpc as rpc
+from red_align.v1 import face_landmarks_pb2 as pb
+from red_align.v1 import face_landmarks_pb2_grpc as rpc
 
 
 def requests(path: str) -> Iterator[pb.AlignStreamRequest]:

@@ -1,4 +1,4 @@
-"""What a variant's precision costs on labelled faces, by the protocol of landmarks.protocol."""
+"""What a variant's precision costs on labelled faces, by the protocol of red_align.datasets.protocol."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.runners import Runner
-from landmarks.faces import read_faces
-from landmarks.protocol import Draws, draw
+from red_align.datasets.labelled_faces import read_faces
+from red_align.datasets.protocol import Draws, draw
 
 MAX_LOSS = 0.1
 """By how many points (percent of the eye distance) a variant's NME may exceed that of fp32."""

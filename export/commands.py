@@ -13,14 +13,14 @@ import numpy as np
 from export.accuracy import ACCURACY_HEAD, calibration_crops, judged_faces
 from export.onnx_files import write_onnx
 from export.parity import FRAMES, MAX_POINT_PX, SEQUENCES, TABLE_HEAD, check_parity, moving_faces
-from export.rtx_plans import NotBuilt, build_plans
+from export.precision.variants import Refused, write_variant
+from export.repository.rtx_plans import NotBuilt, build_plans
+from export.repository.served import ServedRunner
+from export.repository.triton_config import ServeOptions
+from export.repository.triton_repository import write_repository
 from export.runners import GraphRunner, Runner, TorchRunner, runner_of
-from export.served import ServedRunner
-from export.triton_config import ServeOptions
-from export.triton_repository import write_repository
-from export.variants import Refused, write_variant
-from red.checkpoint import load_network
-from red.network import RedNetwork
+from red.models.edge.network import RedNetwork
+from red.training.checkpoint import load_network
 
 
 def graphs(options: argparse.Namespace) -> None:
@@ -28,7 +28,7 @@ def graphs(options: argparse.Namespace) -> None:
     if options.precision != "fp32" and options.validate is None:
         raise ValueError("fp16 and int8 need labelled faces to --validate on")
     if options.precision == "int8" and options.calibrate is None:
-        raise ValueError("int8 needs labelled faces to --calibrate on, others than those that judge it")
+        raise ValueError("int8 needs labelled faces to --calibrate on, others than those that evaluate it")
     network = load_network(options.checkpoint)
     run = options.name or options.checkpoint.resolve().parent.name
     with tempfile.TemporaryDirectory() as temp:

@@ -7,7 +7,7 @@ from copy import deepcopy
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from red.network import RedNetwork
+from red.models.edge.network import RedNetwork
 
 
 def folded(network: RedNetwork) -> RedNetwork:

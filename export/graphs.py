@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from red.network import PassResult, RedNetwork
+from red.models.edge.network import PassResult, RedNetwork
 
 
 class StepGraph(nn.Module):
@@ -18,7 +18,7 @@ class StepGraph(nn.Module):
     def forward(
         self, crop: Tensor, prior: Tensor, start: Tensor, resume: Tensor, state: Tensor
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """See landmarks.contract; gives landmarks, confidence, memory, next_state."""
+        """See red_align.contract; gives landmarks, confidence, memory, next_state."""
         # Where, not multiplication: a used slot may hold anything, NaN too.
         before = torch.where(start > 0.5, resume, state)
         result = self.network.track(as_image(crop), as_points(prior), before)
@@ -34,7 +34,7 @@ class AcquireGraph(nn.Module):
         self.network = network
 
     def forward(self, crop: Tensor, prior: Tensor, resume: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """See landmarks.contract; gives landmarks, confidence, memory."""
+        """See red_align.contract; gives landmarks, confidence, memory."""
         result = self.network.acquire(as_image(crop), as_points(prior), resume)[-1]
         landmarks, confidence = outputs(result)
         return landmarks, confidence, result.memory

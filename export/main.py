@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import get_args
 
 from export import commands
-from export.rtx_plans import CAPABILITIES
-from export.triton_config import Backend, ServeOptions, Strategy
-from export.variants import Precision, Refused
+from export.precision.variants import Precision, Refused
+from export.repository.rtx_plans import CAPABILITIES
+from export.repository.triton_config import Backend, ServeOptions, Strategy
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -50,7 +50,7 @@ def _graphs(graphs: argparse.ArgumentParser) -> None:
     graphs.add_argument("out", type=Path, help="folder for red.onnx, red_acquire.onnx, weights.bin")
     graphs.add_argument("--run", dest="name", default=None, help="name of the training run; default: the folder's")
     graphs.add_argument("--precision", choices=get_args(Precision), default="fp32")
-    graphs.add_argument("--validate", type=Path, help="labelled faces that judge fp16 and int8")
+    graphs.add_argument("--validate", type=Path, help="labelled faces that evaluate fp16 and int8")
     graphs.add_argument("--calibrate", type=Path, help="other labelled faces, for the ranges of int8")
 
 

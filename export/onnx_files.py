@@ -16,8 +16,8 @@ from torch import nn
 
 from export.folding import folded
 from export.graphs import AcquireGraph, StepGraph
-from landmarks import contract
-from red.network import RedNetwork
+from red.models.edge.network import RedNetwork
+from red_align import contract
 
 OPSET = 18
 MAX_OPSET, MAX_IR = 20, 10

@@ -14,9 +14,9 @@ import skimage.data
 from numpy.typing import NDArray
 
 from export.runners import Answer, Array, Runner
-from landmarks import contract
-from landmarks.crop import cut_face
-from landmarks.geometry import FaceRegion
+from red_align import contract
+from red_align.crop import crop_face
+from red_align.geometry import FaceRegion
 
 FRAMES, SEQUENCES = 60, 4
 MAX_POINT_PX = 0.05
@@ -56,7 +56,7 @@ def moving_faces(frames: int, sequences: int) -> NDArray[np.uint8]:
         for t in range(frames):
             dx, dy = 9 * np.sin(0.11 * t + s), 7 * np.cos(0.07 * t + 2 * s)
             side, angle = _FACE.side * (1 + 0.1 * np.sin(0.05 * t + s)), 0.25 * np.sin(0.06 * t + s)
-            crop = cut_face(view, FaceRegion(middle + dx, _FACE.cy + dy, side, angle))
+            crop = crop_face(view, FaceRegion(middle + dx, _FACE.cy + dy, side, angle))
             light = 1.0 - 0.35 * np.sin(0.03 * t + s) ** 2
             out[t, s] = (crop * light).astype(np.uint8)
     return out

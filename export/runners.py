@@ -14,11 +14,11 @@ import onnxruntime as ort
 import torch
 from numpy.typing import NDArray
 
-from landmarks import contract
-from landmarks.schemes import SCHEMES, PointScheme
-from red.checkpoint import load_network
-from red.network import RedNetwork
-from red.validate import to_image
+from red.models.edge.network import RedNetwork
+from red.training.checkpoint import load_network
+from red.training.validate import to_image
+from red_align import contract
+from red_align.schemes import SCHEMES, PointScheme
 
 Array = NDArray[np.float32]
 PLACES = ("{name}.onnx", "{name}/1/model.onnx", "{name}/source.onnx")

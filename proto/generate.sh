@@ -1,7 +1,7 @@
 #!/bin/sh
-# Regenerate the stubs in landmarks/v1 (grpcio-tools 1.81, whose output protobuf 6 reads). Usage: generate.sh OUT
+# Regenerate the stubs in red_align/v1 (grpcio-tools 1.81, whose output protobuf 6 reads). Usage: generate.sh OUT
 set -eu
 out=${1:-.}
 here=$(dirname "$0")
 python -m grpc_tools.protoc -I "$here" --python_out="$out" --pyi_out="$out" --grpc_python_out="$out" \
-    "$here/landmarks/v1/face_landmarks.proto"
+    "$here/red_align/v1/face_landmarks.proto"

@@ -1,4 +1,4 @@
-"""The process: REST and gRPC over one gateway, from start to a clean end."""
+"""The process: REST and gRPC over one dataplane, from start to a clean end."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from collections.abc import Callable
 
 import uvicorn
 
-from landmarks.errors import ConfigurationError
-from service.gateway import Gateway
-from service.rest.app import create_app
-from service.rest.protocol import patient_protocol
-from service.rpc.server import GrpcServer
-from service.settings import Settings
+from red_align.errors import ConfigurationError
+from service.api.rest.app import create_app
+from service.api.rest.connection import connection_with_timeouts
+from service.api.rpc.server import GrpcServer
+from service.config.settings import Settings
+from service.dataplane import DataPlane
 
 log = logging.getLogger(__name__)
 
@@ -40,33 +40,33 @@ async def serve(settings: Settings, on_ready: Callable[[int, int], None] | None 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    gateway = Gateway.from_settings(settings)
+    dataplane = DataPlane.from_settings(settings)
     try:
-        await _serve_both(settings, gateway, stop, on_ready)
+        await _serve_both(settings, dataplane, stop, on_ready)
     finally:
-        await gateway.close()
+        await dataplane.close()
 
 
 async def _serve_both(
-    settings: Settings, gateway: Gateway, stop: asyncio.Event, on_ready: Callable[[int, int], None] | None
+    settings: Settings, dataplane: DataPlane, stop: asyncio.Event, on_ready: Callable[[int, int], None] | None
 ) -> None:
     config = uvicorn.Config(
-        create_app(gateway),
+        create_app(dataplane),
         host=settings.host,
         port=settings.http_port,
         log_level=settings.log_level.lower(),
         timeout_graceful_shutdown=math.ceil(settings.grace_s),
         lifespan="off",
-        log_config=None,  # service.logs
-        http=patient_protocol(settings.client_patience_s),
+        log_config=None,  # service.observability.logs
+        http=connection_with_timeouts(settings.client_timeout_s),
         ssl_certfile=settings.tls_cert,
         ssl_keyfile=settings.tls_key,
     )
     http = _Uvicorn(config)
-    rpc = GrpcServer(gateway)
+    rpc = GrpcServer(dataplane)
     await rpc.start()
     serving = asyncio.create_task(_run_http(http))
-    starting = asyncio.create_task(gateway.start())
+    starting = asyncio.create_task(dataplane.start())
     stopping = asyncio.create_task(stop.wait())
     try:
         while not http.started and not serving.done():  # noqa: ASYNC110 - uvicorn has no event for it
@@ -85,8 +85,8 @@ async def _serve_both(
     finally:
         for task in (starting, stopping):
             task.cancel()
-        gateway.ready = False
-        gateway.leaving.set()
+        dataplane.ready = False
+        dataplane.draining.set()
         http.should_exit = True
         await asyncio.gather(starting, stopping, serving, rpc.stop(settings.grace_s), return_exceptions=True)
 

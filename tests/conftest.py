@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.servers import RunningServer, running_server
-from tests.unit.exports import Exported, export
+from tests.support.exports import Exported, export
+from tests.support.servers import RunningServer, running_server
 
 Exports = Callable[[str], Exported]
 """Exported random networks by scheme; each is made once, since that takes half a minute."""

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.rest import assert_unharmed, limited_server
-from tests.servers import RunningServer
+from tests.support.rest import assert_unharmed, limited_server
+from tests.support.servers import RunningServer
 
 
 @pytest.fixture(scope="module")

@@ -18,16 +18,16 @@ import trustme
 from cryptography.fernet import Fernet
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from landmarks.v1 import face_landmarks_pb2 as pb
-from landmarks.v1 import face_landmarks_pb2_grpc as pb_grpc
-from service.auth import hash_of, new_key
-from service.settings import Settings
-from tests.integration.rest import VIDEO, check_error, part
+from red_align.v1 import face_landmarks_pb2 as pb
+from red_align.v1 import face_landmarks_pb2_grpc as pb_grpc
+from service.config.settings import Settings
+from service.security.authenticator import hash_of, new_key
 from tests.integration.test_going_on import Stub, frames_from, results
 from tests.integration.test_grpc import config, points_of, reason_of
 from tests.integration.test_life_cycle import failed_start
-from tests.media import carphone_path
-from tests.servers import RunningServer, running_server
+from tests.support.media import carphone_path
+from tests.support.rest import VIDEO, check_error, part
+from tests.support.servers import RunningServer, running_server
 
 KEYS = {"ann": new_key(), "bob": new_key()}
 CLIP = carphone_path
@@ -172,7 +172,7 @@ def test_a_service_that_could_not_be_safe_does_not_start(certificates: dict[str,
 def test_the_settings_in_effect_are_shown_without_secrets() -> None:
     secret = Fernet.generate_key().decode()
     env = os.environ | {"RED_TOKEN_KEYS": secret, "RED_MAX_STREAMS": "7"}
-    command = [sys.executable, "-m", "cli.main", "config"]
+    command = [sys.executable, "-m", "red_align.cli.main", "config"]
     told = subprocess.run(command, env=env, check=True, capture_output=True, text=True).stdout
     assert "RED_MAX_STREAMS=7\n" in told
     assert "RED_TOKEN_KEYS=**********\n" in told
@@ -181,7 +181,7 @@ def test_the_settings_in_effect_are_shown_without_secrets() -> None:
 
 
 def test_a_new_key_is_told_once_and_its_line_admits_it() -> None:
-    command = [sys.executable, "-m", "cli.main", "key", "ann"]
+    command = [sys.executable, "-m", "red_align.cli.main", "key", "ann"]
     made = subprocess.run(command, check=True, capture_output=True, text=True)
     key = made.stderr.rsplit(" ", 1)[1].strip()
     assert made.stdout == f"ann {hash_of(key)}\n"

@@ -12,11 +12,11 @@ import av
 import cv2
 import pytest
 
-from tests.media import Image, astronaut, carphone_frames, carphone_path, write_video
+from tests.support.media import Image, astronaut, carphone_frames, carphone_path, write_video
 
 
 def red_align(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "cli.main", *map(str, arguments)]
+    command = [sys.executable, "-m", "red_align.cli.main", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=100)
 
 

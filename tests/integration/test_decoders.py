@@ -10,15 +10,15 @@ import grpc
 import psutil
 import pytest
 
-from landmarks.v1 import face_landmarks_pb2 as pb
+from red_align.v1 import face_landmarks_pb2 as pb
 from tests.integration.test_grpc import Stub, config, encoded
-from tests.media import carphone_frames, jpeg
-from tests.servers import RunningServer, running_server
+from tests.support.media import carphone_frames, jpeg
+from tests.support.servers import RunningServer, running_server
 
 
 def decoders(server: RunningServer) -> list[psutil.Process]:
     children = psutil.Process(server.process.pid).children()
-    return [p for p in children if "service.decode.worker" in " ".join(p.cmdline())]
+    return [p for p in children if "red_align.media.decode_worker" in " ".join(p.cmdline())]
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,9 @@ import pytest
 
 from evaluation.main import main
 from evaluation.motion import moved
-from landmarks.pts import write_pts
-from tests.media import astronaut, carphone_path, write_video
-from tests.unit.faces import ASTRONAUT_POINTS, astronaut_face
+from red_align.datasets.pts import write_pts
+from tests.support.faces import ASTRONAUT_POINTS, astronaut_face
+from tests.support.media import astronaut, carphone_path, write_video
 
 LABELLED = 6
 

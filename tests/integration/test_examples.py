@@ -7,8 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.media import carphone_path
-from tests.servers import RunningServer
+from tests.support.media import carphone_path
+from tests.support.servers import RunningServer
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 

@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 from cryptography.fernet import Fernet
 
-from landmarks.v1 import face_landmarks_pb2 as pb
-from landmarks.v1 import face_landmarks_pb2_grpc as pb_grpc
-from tests.integration.rest import VIDEO, check_error, part
+from red_align.v1 import face_landmarks_pb2 as pb
+from red_align.v1 import face_landmarks_pb2_grpc as pb_grpc
 from tests.integration.test_grpc import config, points_of, raw, reason_of, stream
-from tests.media import carphone_frames, write_video
-from tests.servers import RunningServer, running_server
+from tests.support.media import carphone_frames, write_video
+from tests.support.rest import VIDEO, check_error, part
+from tests.support.servers import RunningServer, running_server
 
 Stub = pb_grpc.FaceLandmarkServiceStub
 KEY = Fernet.generate_key().decode()
@@ -211,13 +211,13 @@ def test_a_clip_without_a_name_gets_a_token_only_when_asked(first: RunningServer
 def test_a_server_that_goes_away_gives_the_stream_a_token_to_go_on_with(
     other: RunningServer, undisturbed: list[pb.FrameResult]
 ) -> None:
-    with running_server(TOKEN_KEYS=KEY) as leaving:
+    with running_server(TOKEN_KEYS=KEY) as draining:
         requests: queue.Queue[pb.AlignStreamRequest] = queue.Queue()
-        answers = stub_of(leaving).AlignStream(iter(requests.get, None), timeout=60)
+        answers = stub_of(draining).AlignStream(iter(requests.get, None), timeout=60)
         for request in [config(), *frames_from(0, 20)]:
             requests.put(request)
         told = [next(answers).frame for _ in range(20)]
-        status = leaving.stop()
+        status = draining.stop()
         last = next(answers)
         assert last.WhichOneof("event") == "going_away"
         with pytest.raises(grpc.RpcError) as ended:

@@ -15,13 +15,13 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
-from landmarks.v1 import face_landmarks_pb2 as pb
-from landmarks.v1 import face_landmarks_pb2_grpc as pb_grpc
-from tests.media import Image, astronaut, carphone_frames, carphone_path, jpeg, png
-from tests.servers import RunningServer
+from red_align.v1 import face_landmarks_pb2 as pb
+from red_align.v1 import face_landmarks_pb2_grpc as pb_grpc
+from tests.support.media import Image, astronaut, carphone_frames, carphone_path, jpeg, png
+from tests.support.servers import RunningServer
 
 Stub = pb_grpc.FaceLandmarkServiceStub
-SERVICE = "landmarks.v1.FaceLandmarkService"
+SERVICE = "red_align.v1.FaceLandmarkService"
 
 
 @pytest.fixture

@@ -10,11 +10,11 @@ import grpc
 import numpy as np
 import pytest
 
-from landmarks.v1 import face_landmarks_pb2 as pb
-from tests.integration.rest import gauge, wait_until
+from red_align.v1 import face_landmarks_pb2 as pb
 from tests.integration.test_grpc import Stub, clip_requests, config, encoded, raw, reason_of, stream
-from tests.media import carphone_frames, carphone_path, jpeg
-from tests.servers import RunningServer, running_server
+from tests.support.media import carphone_frames, carphone_path, jpeg
+from tests.support.rest import gauge, wait_until
+from tests.support.servers import RunningServer, running_server
 
 CODE = grpc.StatusCode
 

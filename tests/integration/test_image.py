@@ -13,8 +13,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.media import carphone_path
-from tests.servers import running_server
+from tests.support.media import carphone_path
+from tests.support.servers import running_server
 
 ROOT = Path(__file__).parents[2]
 DOCKERFILE = (ROOT / "Dockerfile").read_text()

@@ -14,10 +14,10 @@ import grpc
 import httpx
 import pytest
 
-from landmarks.v1 import face_landmarks_pb2 as pb
-from landmarks.v1 import face_landmarks_pb2_grpc as pb_grpc
-from tests.integration.rest import wait_until
-from tests.servers import running_server
+from red_align.v1 import face_landmarks_pb2 as pb
+from red_align.v1 import face_landmarks_pb2_grpc as pb_grpc
+from tests.support.rest import wait_until
+from tests.support.servers import running_server
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -35,7 +35,7 @@ def test_a_signal_ends_the_service_with_status_0(number: signal.Signals) -> None
 def failed_start(**settings: str) -> str:
     """What a service prints that cannot start."""
     env = os.environ | {"RED_HTTP_PORT": "0", "RED_GRPC_PORT": "0"} | {f"RED_{k}": v for k, v in settings.items()}
-    command = [sys.executable, "-m", "cli.main", "serve"]
+    command = [sys.executable, "-m", "red_align.cli.main", "serve"]
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)
     assert done.returncode == 1
     assert "Traceback" not in done.stderr

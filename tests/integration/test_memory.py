@@ -12,9 +12,9 @@ import httpx
 import numpy as np
 import psutil
 
-from tests.integration.rest import VIDEO
-from tests.media import carphone_frames, write_video
-from tests.servers import running_server
+from tests.support.media import carphone_frames, write_video
+from tests.support.rest import VIDEO
+from tests.support.servers import running_server
 
 FRAMES, ALLOWED_MIB = 1200, 48
 

@@ -13,11 +13,11 @@ import grpc
 import httpx
 import pytest
 
-from landmarks.v1 import face_landmarks_pb2 as pb
-from tests.integration.rest import VIDEO, assert_unharmed, check_error, gauge, wait_until
+from red_align.v1 import face_landmarks_pb2 as pb
 from tests.integration.test_grpc import Stub, config, encoded, reason_of, stream
-from tests.media import carphone_frames, carphone_path, jpeg
-from tests.servers import RunningServer, running_server
+from tests.support.media import carphone_frames, carphone_path, jpeg
+from tests.support.rest import VIDEO, assert_unharmed, check_error, gauge, wait_until
+from tests.support.servers import RunningServer, running_server
 
 PATIENCE_S = 2.0
 HEAD = b"POST /align HTTP/1.1\r\nHost: here\r\nContent-Type: video/mp4\r\nContent-Length: 100000\r\n\r\n"
@@ -100,7 +100,7 @@ def test_an_upload_that_stops_arriving_is_told_so(impatient: RunningServer, head
     assert b"connection: close" in first.lower()
     response = httpx.Response(408, headers={"content-type": "application/json"}, content=rest)
     told = check_error(response, 408, "CLIENT_TOO_SLOW")
-    assert (told["code"], told["metadata"]) == ("DEADLINE_EXCEEDED", {"limit": "client_patience_s"})
+    assert (told["code"], told["metadata"]) == ("DEADLINE_EXCEEDED", {"limit": "client_timeout_s"})
 
 
 def test_a_slow_upload_is_waited_for(impatient: RunningServer) -> None:

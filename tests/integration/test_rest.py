@@ -16,9 +16,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image as Pillow
 
-from service.rest.models import AlignModel, InfoModel
-from tests.media import Image, astronaut, carphone_frames, carphone_path, jpeg, write_video
-from tests.servers import RunningServer
+from service.api.schemas import AlignModel, InfoModel
+from tests.support.media import Image, astronaut, carphone_frames, carphone_path, jpeg, write_video
+from tests.support.servers import RunningServer
 
 DETECT_EVERY = 5
 """The service's default distance of two searches, in frames."""

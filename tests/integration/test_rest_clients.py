@@ -12,9 +12,9 @@ import httpx
 import numpy as np
 import pytest
 
-from tests.integration.rest import FORM, PATIENCE_S, VIDEO, part, sizes, wait_until
-from tests.media import carphone_frames, carphone_path, write_video
-from tests.servers import RunningServer
+from tests.support.media import carphone_frames, carphone_path, write_video
+from tests.support.rest import FORM, PATIENCE_S, VIDEO, part, sizes, wait_until
+from tests.support.servers import RunningServer
 
 pytestmark = pytest.mark.usefixtures("unharmed")
 

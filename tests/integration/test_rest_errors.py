@@ -9,7 +9,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.integration.rest import (
+from tests.support.media import astronaut, carphone_frames, carphone_path, jpeg, write_sound, write_video
+from tests.support.rest import (
     END,
     FORM,
     MAX_PIXELS,
@@ -18,8 +19,7 @@ from tests.integration.rest import (
     check_error,
     part,
 )
-from tests.media import astronaut, carphone_frames, carphone_path, jpeg, write_sound, write_video
-from tests.servers import RunningServer
+from tests.support.servers import RunningServer
 
 pytestmark = pytest.mark.usefixtures("unharmed")
 

@@ -11,14 +11,14 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from landmarks.v1 import face_landmarks_pb2 as pb
-from service.auth import hash_of, new_key
-from tests.integration.collector import Collector, collector
-from tests.integration.rest import VIDEO
+from red_align.v1 import face_landmarks_pb2 as pb
+from service.security.authenticator import hash_of, new_key
 from tests.integration.test_going_on import Stub, frames_from, results
 from tests.integration.test_grpc import config
-from tests.media import carphone_path
-from tests.servers import RunningServer, running_server
+from tests.support.collector import Collector, collector
+from tests.support.media import carphone_path
+from tests.support.rest import VIDEO
+from tests.support.servers import RunningServer, running_server
 
 KEY = new_key()
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"

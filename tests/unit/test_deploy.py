@@ -14,12 +14,13 @@ from typing import Any
 import pytest
 import yaml
 
-from export import commands, plans
+from export import commands
 from export.main import main
-from service.gateway import Gateway
-from service.onnx_engine import OnnxEngine
-from service.rest.app import create_app
-from service.settings import MODEL_FOLDER, Settings
+from export.repository import plans
+from red_align.engine.onnx_engine import OnnxEngine
+from service.api.rest.app import create_app
+from service.config.settings import MODEL_FOLDER, Settings
+from service.dataplane import DataPlane
 
 ROOT = Path(__file__).parents[2]
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
@@ -75,8 +76,8 @@ def test_the_gateways_settings_are_valid(name: str, monkeypatch: pytest.MonkeyPa
 
 
 def test_ports_are_published_on_this_host_alone_and_are_those_that_it_listens_on() -> None:
-    gateway = SERVICES["gateway"]["ports"]
-    assert [re.sub(r"\$\{RED_\w+:-(\d+)\}", r"\1", p) for p in gateway] == [
+    dataplane = SERVICES["gateway"]["ports"]
+    assert [re.sub(r"\$\{RED_\w+:-(\d+)\}", r"\1", p) for p in dataplane] == [
         "127.0.0.1:8080:8080",
         "127.0.0.1:8081:8081",
     ]
@@ -93,8 +94,8 @@ def test_compose_waits_for_uploads_under_way_to_finish() -> None:
 def test_the_health_check_asks_a_path_that_exists() -> None:
     path = re.search(r"127\.0\.0\.1:8080(/\w+)", stage("gateway"))
     assert path
-    gateway = Gateway(Settings(), OnnxEngine(MODEL_FOLDER), None)  # type: ignore[arg-type]
-    assert path[1] in create_app(gateway).openapi()["paths"]
+    dataplane = DataPlane(Settings(), OnnxEngine(MODEL_FOLDER), None)  # type: ignore[arg-type]
+    assert path[1] in create_app(dataplane).openapi()["paths"]
 
 
 def test_commands_of_the_images_are_those_of_the_package() -> None:

@@ -14,12 +14,12 @@ STUBS = ("face_landmarks_pb2.py", "face_landmarks_pb2.pyi", "face_landmarks_pb2_
 def test_service_and_command_line_import_neither_torch_nor_the_training_code() -> None:
     code = (
         "import sys, pkgutil, importlib\n"
-        "for room in ('landmarks', 'service', 'cli'):\n"
+        "for room in ('red_align', 'service'):\n"
         "    package = importlib.import_module(room)\n"
         "    for module in pkgutil.walk_packages(package.__path__, room + '.'):\n"
         "        importlib.import_module(module.name)\n"
         "print(sorted({name.split('.')[0] for name in sys.modules} & {'torch', 'red', 'export', 'onnx'}))\n"
-        "print('service.rpc.servicer' in sys.modules)\n"
+        "print('service.api.rpc.servicer' in sys.modules)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.split("\n")[:2] == ["[]", "True"]
@@ -29,5 +29,5 @@ def test_the_stubs_are_what_the_proto_generates(tmp_path: Path) -> None:
     env = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     subprocess.run([str(ROOT / "proto" / "generate.sh"), str(tmp_path)], check=True, env=env)
     for name in STUBS:
-        made = (tmp_path / "landmarks" / "v1" / name).read_text()
-        assert made == (ROOT / "landmarks" / "v1" / name).read_text(), f"{name}: run `make proto`"
+        made = (tmp_path / "red_align" / "v1" / name).read_text()
+        assert made == (ROOT / "red_align" / "v1" / name).read_text(), f"{name}: run `make proto`"

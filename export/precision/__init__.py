@@ -1,0 +1,1 @@
+"""Graphs in fp16 and int8."""

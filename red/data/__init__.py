@@ -1,0 +1,1 @@
+"""Faces, augmentation and batches."""

@@ -1,0 +1,1 @@
+"""The network that ships, in the parts of the paper."""

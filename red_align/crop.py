@@ -1,0 +1,58 @@
+"""The one crop: training, evaluation and serving cut faces with this function and no other."""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from red_align.contract import CROP_SIZE
+from red_align.geometry import FaceRegion, Similarity
+
+
+def crop_face(image: NDArray[np.uint8], region: FaceRegion, size: int = CROP_SIZE) -> NDArray[np.uint8]:
+    """Cut a face region to a square crop.
+
+    ``image`` is uint8 [H, W, 3]; the answer uint8 [size, size, 3]. Bilinear; a region more than twice the
+    crop's size is first averaged down by a whole factor, so that large faces do not alias. Outside the
+    image the crop is black.
+    """
+    scale = region.side / size
+    factor = int(scale)
+    if factor >= 2:
+        image, shrink = _averaged_part(image, region, factor)
+        matrix = shrink.after(region.to_frame(size)).matrix
+    else:
+        matrix = region.to_frame(size).matrix
+    crop = cv2.warpAffine(
+        image,
+        matrix,
+        (size, size),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_CONSTANT,
+        borderValue=(0, 0, 0),
+    )
+    return np.asarray(crop, np.uint8)
+
+
+def _averaged_part(image: NDArray[np.uint8], region: FaceRegion, factor: int) -> tuple[NDArray[np.uint8], Similarity]:
+    """The part of the image around the region, averaged over factor x factor pixels, and the way into it."""
+    height, width = image.shape[:2]
+    reach = region.side * math.sqrt(0.5) + 2 * factor
+    x0, x1 = _clamp(region.cx - reach, width), _clamp(region.cx + reach, width)
+    y0, y1 = _clamp(region.cy - reach, height), _clamp(region.cy + reach, height)
+    w, h = (x1 - x0) // factor, (y1 - y0) // factor
+    if w < 1 or h < 1:  # The region hardly touches the image: nothing to average, nothing to see.
+        return np.zeros((1, 1, 3), np.uint8), Similarity(1.0, 0.0, -1e6, -1e6)
+    part = image[y0 : y0 + h * factor, x0 : x0 + w * factor]
+    small = cv2.resize(part, (w, h), interpolation=cv2.INTER_AREA)
+    # A small pixel's centre lies in the middle of its factor x factor block.
+    offset = (factor - 1) / 2.0
+    shrink = Similarity(1.0 / factor, 0.0, -(x0 + offset) / factor, -(y0 + offset) / factor)
+    return np.asarray(small, np.uint8), shrink
+
+
+def _clamp(value: float, size: int) -> int:
+    return int(min(max(value, 0.0), float(size)))

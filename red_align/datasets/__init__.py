@@ -1,0 +1,1 @@
+"""Labelled faces and the protocol of the accuracy figures."""

@@ -1,0 +1,1 @@
+"""Engines: who runs network steps and keeps the memory of sequences."""

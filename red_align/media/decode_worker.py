@@ -1,0 +1,156 @@
+"""A decoding process: ``python -m red_align.media.decode_worker FD MEMORY_FD MEMORY_BYTES`` decodes clips and single frames.
+
+Messages over the socket FD are msgpack, never pickle: what a codec was made to do must not reach the parent. Pictures
+go through a ring of places in the memory behind MEMORY_FD. A place is written again when the parent has given it back
+(one byte each), so that frames are decoded ahead, but never more than there are places. A single frame comes as bytes,
+and its picture lies at the beginning of that memory until the next request.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import resource
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import astuple
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import msgpack
+import numpy as np
+from numpy.typing import NDArray
+
+from red_align.errors import RedAlignError
+from red_align.frames import Frame, VideoInfo
+from red_align.media.images import decode_frame
+from red_align.media.reader import DecodeLimits, Reader, open_media
+
+RING_BYTES, LEAST_PLACES, MOST_PLACES = 16 * 1024**2, 4, 16
+
+
+def main(arguments: list[str]) -> int:
+    """Serve until the parent hangs up."""
+    fd, memory_fd, memory_bytes = (int(value) for value in arguments)
+    if memory_bytes:
+        resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+    wire, memory = Connection(fd), Memory(memory_fd)
+    try:
+        while True:
+            kind, *request = msgpack.unpackb(wire.recv_bytes())
+            if kind == "clip":
+                path, limits, stride = request
+                _serve_clip(wire, memory, Path(path), DecodeLimits(*limits), stride)
+            else:
+                data, limits = request
+                _serve_frame(wire, memory, data, DecodeLimits(*limits))
+    except (EOFError, OSError):
+        return 0
+
+
+def _serve_frame(wire: Connection, memory: Memory, data: bytes, limits: DecodeLimits) -> None:
+    """One JPEG or PNG."""
+    try:
+        image = decode_frame(data, limits.check)
+    except (RedAlignError, MemoryError) as error:
+        _send(wire, "error", *_plain(error))
+        return
+    memory.put(image, 0)
+    _send(wire, "picture", *image.shape)
+
+
+def _serve_clip(wire: Connection, memory: Memory, path: Path, limits: DecodeLimits, stride: int) -> None:
+    """One file: what it is, its frames as places come free, how it ended; then all places are taken back."""
+    try:
+        reader = open_media(path, limits)
+    except (RedAlignError, MemoryError) as error:
+        _send(wire, "error", *_plain(error))
+        return
+    try:
+        ring = Ring(memory, reader.info)
+        _send(wire, "info", ring.place_bytes, *astuple(reader.info))
+        for frame in _frames(reader, stride):
+            while ring.free == 0 or wire.poll():
+                wire.recv_bytes()
+                ring.free += 1
+            _send(wire, "frame", frame.index, frame.time_s, *ring.put(frame))
+        _send(wire, "end", reader.complete, reader.count, reader.warnings)
+        while ring.free < ring.places:
+            wire.recv_bytes()
+            ring.free += 1
+    finally:
+        reader.close()
+
+
+def _send(wire: Connection, *values: Any) -> None:
+    wire.send_bytes(msgpack.packb(values))
+
+
+def _frames(reader: Reader, stride: int) -> Iterator[Frame]:
+    """All frames; the next one decodes in a thread while this one is copied."""
+    frames = reader.frames(stride)
+    try:
+        with ThreadPoolExecutor(1) as thread:
+            ahead = thread.submit(next, frames, None)
+            while (frame := ahead.result()) is not None:
+                ahead = thread.submit(next, frames, None)
+                yield frame
+    except (RedAlignError, MemoryError) as error:  # such as a frame that grew beyond the limit in mid-clip
+        reader.complete = False
+        reader.warnings.append(_plain(error)[1])
+
+
+def _plain(error: Exception) -> tuple[str, str, dict[str, str]]:
+    """An error as values: its class by name, message, metadata."""
+    if isinstance(error, RedAlignError):
+        return type(error).__name__, error.message, error.metadata
+    return "TooLarge", "the file needs more memory to decode than is allowed", {"limit": "decode_memory_bytes"}
+
+
+class Memory:
+    """A file in memory that both processes see; it grows and never shrinks."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._map: mmap.mmap | None = None
+
+    def reach(self, size: int) -> mmap.mmap:
+        """All of it, which is at least ``size`` bytes. Mapped once: the first touch of a page is what costs."""
+        if self._map is None or len(self._map) < size:
+            if os.fstat(self._fd).st_size < size:
+                os.ftruncate(self._fd, size)
+            self._map = mmap.mmap(self._fd, 0)
+        return self._map
+
+    def put(self, image: NDArray[np.uint8], offset: int) -> None:
+        """Write a picture."""
+        view = np.frombuffer(self.reach(offset + image.nbytes), np.uint8, image.nbytes, offset)
+        view.reshape(image.shape)[...] = image
+
+
+class Ring:
+    """Places for pictures in the memory that both processes see, each of the size of the clip's first frame."""
+
+    def __init__(self, memory: Memory, video: VideoInfo) -> None:
+        self._memory = memory
+        self.place_bytes = max(video.width * video.height * 3, 1)
+        self.places = self.free = max(LEAST_PLACES, min(MOST_PLACES, RING_BYTES // self.place_bytes))
+        memory.reach(self.places * self.place_bytes)
+        self._next = 0
+
+    def put(self, frame: Frame) -> tuple[int, tuple[int, ...]]:
+        """Write a picture to the next place; gives the place, or -1 for one that is larger, and its shape."""
+        image = frame.image
+        assert image is not None
+        place, self._next = self._next, (self._next + 1) % self.places
+        self.free -= 1
+        if image.nbytes > self.place_bytes:  # A session refuses it for its size, whatever is in it.
+            return -1, image.shape
+        self._memory.put(image, place * self.place_bytes)
+        return place, image.shape
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

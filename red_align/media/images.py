@@ -1,0 +1,129 @@
+"""Images and animated images through Pillow: upright (EXIF applied), RGB, strict about truncation."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+
+from red_align.errors import BadFrame, InvalidRequest, NoFrames, RedAlignError, TooLarge, UnreadableMedia
+from red_align.frames import Frame, VideoInfo
+
+FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF")
+ANIMATED = ("PNG", "GIF", "WEBP")
+GIF_DEFAULT_S = 0.1
+"""Players show a GIF frame without a delay for this long."""
+
+# Sizes are checked against our own limit before decoding, so Pillow's warning of large images says nothing new.
+warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+
+SizeCheck = Callable[[int, int], None]
+
+
+def is_image(head: bytes) -> bool:
+    """Whether the first bytes of a file are those of an image format."""
+    if head[:4] == b"RIFF":
+        return head[8:12] == b"WEBP"
+    starts = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"BM", b"II*\x00", b"MM\x00*")
+    return head.startswith(starts)
+
+
+def decode_frame(data: bytes, check: SizeCheck) -> NDArray[np.uint8]:
+    """One JPEG or PNG to upright RGB uint8 [H, W, 3]. Raises BadFrame or TooLarge."""
+    with (
+        _failing_as(BadFrame, "the frame is no JPEG or PNG that decodes"),
+        Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as image,
+    ):
+        check(*image.size)
+        return _upright_rgb(image)
+
+
+class ImageReader:
+    """A still image (one frame at 0 s) or an animated GIF, PNG or WebP; implements Reader."""
+
+    def __init__(self, path: Path, check: SizeCheck, check_length: Callable[[int, float], None] | None = None) -> None:
+        self.complete = True
+        self.count = 0
+        self.warnings: list[str] = []
+        self._check = check
+        with _failing_as(UnreadableMedia, "the image does not decode"):
+            self._image = Image.open(path, formats=FORMATS)
+            check(*self._image.size)
+            self._count = getattr(self._image, "n_frames", 1) if self._image.format in ANIMATED else 1
+            self._first = _upright_rgb(self._image)
+        if check_length is not None:
+            check_length(self._count, 0.0)
+        self._check_length = check_length
+        if self._count < 1:
+            raise NoFrames("the image holds no frame")
+        height, width = self._first.shape[:2]
+        first = self._duration()
+        self.info = VideoInfo(width, height, 1.0 / first if self._count > 1 else 0.0)
+
+    def frames(self, stride: int = 1) -> Iterator[Frame]:
+        """See Reader.frames."""
+        time_s = 0.0
+        for index in range(self._count):
+            try:
+                with _failing_as(UnreadableMedia, f"broke off at frame {index} of {self._count}"):
+                    self._image.seek(index)
+                    if self._check_length is not None:
+                        self._check_length(index + 1, time_s)
+                    self._check(*self._image.size)  # A frame of a GIF may reach beyond its canvas and enlarge it.
+                    image = self._first if index == 0 else _upright_rgb(self._image)
+            except RedAlignError as error:
+                self.complete = False
+                self.warnings.append(error.message)
+                return
+            self.count = index + 1
+            if index % stride == 0:
+                yield Frame(index, time_s, image)
+            time_s += self._duration()
+
+    def close(self) -> None:
+        """See Reader.close."""
+        self._image.close()
+
+    def _duration(self) -> float:
+        milliseconds = float(self._image.info.get("duration") or 0.0)
+        return milliseconds / 1000.0 if milliseconds > 10.0 else GIF_DEFAULT_S
+
+
+@contextmanager
+def _failing_as(kind: type[InvalidRequest], what: str) -> Iterator[None]:
+    """Damaged bytes make Pillow raise nearly anything; all of it means the same to the user."""
+    try:
+        yield
+    except RedAlignError:
+        raise
+    except Image.DecompressionBombError as error:
+        raise TooLarge("the image has far more pixels than the limit allows", limit="max_frame_pixels") from error
+    except Exception as error:
+        raise kind(f"{what}: {_reason(error)}") from error
+
+
+def _upright_rgb(image: Image.Image) -> NDArray[np.uint8]:
+    if image.mode.startswith("I;16"):  # 16-bit grey: Pillow would clip it, not scale it.
+        grey = (np.asarray(image) >> 8).astype(np.uint8)
+        image_8 = Image.fromarray(grey)
+        image_8.info = image.info
+        image = image_8
+    image.load()  # Orientation and mode may stand, or change, behind the pixels.
+    # Each of these steps copies the whole picture, also where there is nothing to do.
+    if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
+        image = ImageOps.exif_transpose(image)
+    if image.mode != "RGB":
+        image = image.convert("RGB")
+    return np.asarray(image, np.uint8)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, UnidentifiedImageError):
+        return "not an image of a known format"
+    return str(error) or type(error).__name__

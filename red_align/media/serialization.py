@@ -1,0 +1,76 @@
+"""The public shapes as plain values: the same names in JSON, NDJSON and the client."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from red_align.errors import RedAlignError
+from red_align.frames import Face, FrameResult, FrameStatus, Landmarks, StreamEnd, VideoInfo
+from red_align.geometry import FaceBox
+
+PIXEL_DECIMALS = 2
+SCORE_DECIMALS = 3
+TIME_DECIMALS = 6
+
+
+def face_values(face: Face) -> dict[str, Any]:
+    """track_id, box [x, y, w, h], score, landmarks [x0, y0, ...], confidence [L]."""
+    box = face.box
+    return {
+        "track_id": face.track_id,
+        "box": np.round([box.x, box.y, box.w, box.h], PIXEL_DECIMALS).tolist(),
+        "score": round(face.score, SCORE_DECIMALS),
+        "landmarks": _rounded(face.landmarks.points, PIXEL_DECIMALS),
+        "confidence": _rounded(face.landmarks.confidence, SCORE_DECIMALS),
+    }
+
+
+def frame_values(result: FrameResult) -> dict[str, Any]:
+    """index, time_s, status, faces, and resumed or error where they say something."""
+    values: dict[str, Any] = {
+        "index": result.index,
+        "time_s": round(result.time_s, TIME_DECIMALS),
+        "status": str(result.status),
+        "faces": [face_values(face) for face in result.faces],
+    }
+    if result.resumed:
+        values["resumed"] = True
+    if result.error is not None:
+        error = result.error
+        values["error"] = {"code": error.code, "reason": error.reason, "message": error.message}
+    return values
+
+
+def frame_from_values(values: dict[str, Any]) -> FrameResult:
+    """The inverse of frame_values: one object of ``frames`` in a JSON answer (an error keeps its message alone)."""
+    faces = tuple(
+        Face(
+            face["track_id"],
+            FaceBox(*face["box"]),
+            face["score"],
+            Landmarks(np.reshape(face["landmarks"], (-1, 2)), np.array(face["confidence"])),
+        )
+        for face in values["faces"]
+    )
+    error = RedAlignError(values["error"]["message"]) if "error" in values else None
+    resumed = bool(values.get("resumed", False))
+    return FrameResult(values["index"], values["time_s"], FrameStatus(values["status"]), faces, resumed, error)
+
+
+def video_values(video: VideoInfo) -> dict[str, Any]:
+    """width, height, frame_rate."""
+    return {"width": video.width, "height": video.height, "frame_rate": round(video.frame_rate, 4)}
+
+
+def end_values(end: StreamEnd) -> dict[str, Any]:
+    """complete, warnings, frame_count, and resume_token where one was asked for."""
+    values = {"complete": end.complete, "warnings": list(end.warnings), "frame_count": end.frame_count}
+    return values | ({"resume_token": end.resume_token} if end.resume_token else {})
+
+
+def _rounded(values: np.ndarray[Any, Any], decimals: int) -> list[float]:
+    # float64 first: a float32 rounded to two decimals prints with eight.
+    rounded: list[float] = np.round(np.asarray(values, np.float64).reshape(-1), decimals).tolist()
+    return rounded

@@ -1,0 +1,78 @@
+"""Point schemes: which points the network gives, their mirror pairs and their mean shape."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+
+import numpy as np
+from numpy.typing import NDArray
+
+from red_align.contract import CROP_SIZE
+
+# iBUG 68 mark-up of 300-W (Sagonas et al. 2013), here 0-based.
+_MIRROR_68 = (
+    [16 - i for i in range(17)]  # jaw
+    + [26 - i for i in range(10)]  # brows
+    + [27, 28, 29, 30, 35, 34, 33, 32, 31]  # nose
+    + [45, 44, 43, 42, 47, 46, 39, 38, 37, 36, 41, 40]  # eyes
+    + [54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56, 55]  # outer lips
+    + [64, 63, 62, 61, 60, 67, 66, 65]  # inner lips
+)
+# The seven points of Peng et al. 2016, section 4: eye corners, nose tip, mouth corners (1-based 37 40 43 46 31 49 55).
+_SEVEN_OF_68 = (36, 39, 42, 45, 30, 48, 54)
+
+
+@dataclass(frozen=True)
+class PointScheme:
+    """A named set of L facial points.
+
+    ``mirror[i]`` is the index that point i has in a mirrored face; ``outer_eyes`` are the indices whose
+    distance normalises errors; ``of_ibug68`` are the indices of the points among the 68.
+    """
+
+    name: str
+    mirror: tuple[int, ...]
+    outer_eyes: tuple[int, int]
+    of_ibug68: tuple[int, ...]
+
+    @property
+    def num_points(self) -> int:
+        """L, the number of points."""
+        return len(self.mirror)
+
+    @property
+    def mean_shape(self) -> NDArray[np.float64]:
+        """The mean face in pixels of the 128x128 crop, float64 [L, 2] (a copy)."""
+        return _mean_shape_68()[list(self.of_ibug68)].copy()
+
+    def eye_distance(self, points: NDArray[np.floating]) -> float:
+        """Distance of the outer eye corners in the unit of the points [L, 2]."""
+        a, b = self.outer_eyes
+        return float(np.linalg.norm(np.asarray(points[a], np.float64) - np.asarray(points[b], np.float64)))
+
+
+IBUG68 = PointScheme(
+    name="ibug68",
+    mirror=tuple(_MIRROR_68),
+    outer_eyes=(36, 45),
+    of_ibug68=tuple(range(68)),
+)
+IBUG7 = PointScheme(
+    name="ibug7",
+    mirror=(3, 2, 1, 0, 4, 6, 5),
+    outer_eyes=(0, 3),
+    of_ibug68=_SEVEN_OF_68,
+)
+SCHEMES = {scheme.name: scheme for scheme in (IBUG68, IBUG7)}
+
+
+@cache
+def _mean_shape_68() -> NDArray[np.float64]:
+    """Mean shape file: 68 lines ``x,y`` in pixels of the 128x128 crop."""
+    text = resources.files("red_align").joinpath("mean_shape_ibug68.csv").read_text("ascii")
+    shape = np.array([[float(v) for v in line.split(",")] for line in text.split()], np.float64)
+    if shape.shape != (68, 2) or not ((shape > 0) & (shape < CROP_SIZE)).all():
+        raise ValueError(f"mean shape file is damaged: shape {shape.shape}")
+    return shape

@@ -1,0 +1,115 @@
+"""Face detection by YuNet (Wu et al. 2023, MIT) through OpenCV, mapped to the region the network expects."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from red_align.errors import ConfigurationError
+from red_align.geometry import FaceBox, FaceRegion, Similarity
+
+YUNET_FILE = "face_detection_yunet_2023mar.onnx"
+
+# From YuNet's box to the face region, in the frame of the head turned upright: shift of the centre and side,
+# as shares of sqrt(width * height). Fitted on the training faces by benchmarks/fit_detector_box.py.
+CENTRE_SHIFT = (0.0, 0.158)
+SIDE = 1.261
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """A found face: the detector's box (frame pixels), its score 0..1, and the region to look at."""
+
+    box: FaceBox
+    score: float
+    region: FaceRegion
+
+
+class Detector(Protocol):
+    """Finds faces in a frame."""
+
+    def detect(self, image: NDArray[np.uint8]) -> list[Detection]:
+        """Faces of an RGB image uint8 [H, W, 3], in no order. Safe to call from several threads."""
+        ...
+
+
+def packaged_yunet() -> Path:
+    """YuNet's model file in this package."""
+    return Path(str(resources.files("red_align"))) / "weights" / "yunet" / YUNET_FILE
+
+
+class YuNetDetector:
+    """YuNet on frames reduced to ``longer_side``; one detector object a thread, since it is not thread-safe."""
+
+    def __init__(self, path: Path | None = None, *, longer_side: int = 640, score: float = 0.6) -> None:
+        self._path = path if path is not None else packaged_yunet()
+        if not self._path.is_file():
+            raise ConfigurationError(f"RED_DETECTOR_PATH: no file {self._path}")
+        self._longer_side = longer_side
+        self._score = score
+        self._local = threading.local()
+        self._of_thread()  # A damaged file is told at start.
+
+    def detect(self, image: NDArray[np.uint8]) -> list[Detection]:
+        """See Detector.detect."""
+        height, width = image.shape[:2]
+        scale = min(1.0, self._longer_side / max(height, width))
+        size = (max(1, round(width * scale)), max(1, round(height * scale)))
+        small = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+        if size != (width, height):
+            small = cv2.resize(small, size, interpolation=cv2.INTER_AREA)
+        detector = self._of_thread()
+        detector.setInputSize(size)
+        _, rows = detector.detect(small)
+        if rows is None:
+            return []
+        # Back to frame pixels; OpenCV's boxes count from the corner of the first pixel, ours from its centre.
+        factor = np.array([width / size[0], height / size[1]])
+        # On frames of a few pixels' width YuNet gives boxes that are not finite, or have no extent.
+        sound = [row for row in np.asarray(rows, np.float64) if np.isfinite(row).all() and row[2:4].min() >= 1.0]
+        return [_detection(row, factor) for row in sound]
+
+    def _of_thread(self) -> cv2.FaceDetectorYN:
+        detector = getattr(self._local, "detector", None)
+        if detector is None:
+            try:
+                detector = cv2.FaceDetectorYN.create(str(self._path), "", (320, 320), self._score, 0.3, 50)
+            except cv2.error as error:
+                raise ConfigurationError(f"{self._path} is no YuNet model: {error}") from error
+            self._local.detector = detector
+        return detector
+
+
+def _detection(row: NDArray[np.float64], factor: NDArray[np.float64]) -> Detection:
+    """A row of FaceDetectorYN: x, y, w, h, five keypoints (x, y), score."""
+    x, y = row[0:2] * factor - 0.5
+    w, h = row[2:4] * factor
+    keypoints = row[4:14].reshape(5, 2) * factor - 0.5
+    box = FaceBox(float(x), float(y), float(w), float(h))
+    return Detection(box, float(row[14]), region_from_detection(box, keypoints))
+
+
+def region_from_detection(box: FaceBox, keypoints: NDArray[np.float64]) -> FaceRegion:
+    """The network's region from a detector's box and its five keypoints [5, 2], both in frame pixels.
+
+    The roll is that of the line from the middle of the eyes to the middle of the mouth corners together with
+    the eyes' line: either alone fails on profiles. It is a first guess: YuNet draws its keypoints upright, a
+    face turned by 30 degrees comes out at 6. The session looks again where the network says otherwise.
+    """
+    eyes, mouth = keypoints[0:2].mean(0), keypoints[3:5].mean(0)
+    across = (keypoints[1] - keypoints[0]) + (keypoints[4] - keypoints[3])
+    down = mouth - eyes
+    # The eyes' line turned by 90 degrees points down the face, so both add up.
+    axis = down + np.array([-across[1], across[0]]) / 2.0
+    angle = float(np.arctan2(-axis[0], axis[1])) if np.hypot(*axis) > 1e-6 else 0.0
+    size = float(np.sqrt(max(box.w * box.h, 1.0)))
+    middle = np.array([box.x + box.w / 2, box.y + box.h / 2])
+    cx, cy = middle + Similarity(1.0, angle, 0.0, 0.0).apply(np.array(CENTRE_SHIFT) * size)
+    return FaceRegion(float(cx), float(cy), SIDE * size, angle)

@@ -1,0 +1,84 @@
+"""Everything a stream is between two frames, as plain values and as bytes: what a resume token holds.
+
+No engine state is in it beside each face's ``memory``: with that a sequence begins again anywhere (see red_align.engine.base).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import msgpack
+import numpy as np
+from numpy.typing import NDArray
+
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class TrackState:
+    """One followed face: points float64 [L, 2] in frame pixels, confidence [L], memory [S], look (see tracking)."""
+
+    track_id: int
+    points: NDArray[np.float64]
+    confidence: NDArray[np.float32]
+    memory: NDArray[np.float32]
+    look: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class SessionState:
+    """A session after its last frame: see red_align.tracking.tracker.Session for the fields; ``next_index`` counts frames."""
+
+    tracks: tuple[TrackState, ...]
+    next_id: int
+    next_index: int
+    size: tuple[int, int] | None
+    since_search: int
+    time_s: float | None
+
+    def to_bytes(self) -> bytes:
+        """Packed; the same state gives the same bytes."""
+        tracks = [_packed(track) for track in self.tracks]
+        packed: bytes = msgpack.packb(
+            [VERSION, self.next_id, self.next_index, self.size, self.since_search, self.time_s, tracks]
+        )
+        return packed
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """The inverse of to_bytes; raises ValueError for anything else."""
+        try:
+            version, next_id, next_index, size, since, time_s, tracks = msgpack.unpackb(data)
+            if version != VERSION:
+                raise ValueError(f"state version {version}, here {VERSION}")
+            return cls(
+                tuple(_track(*values) for values in tracks),
+                int(next_id),
+                int(next_index),
+                None if size is None else (int(size[0]), int(size[1])),
+                int(since),
+                None if time_s is None else float(time_s),
+            )
+        except (TypeError, KeyError, IndexError, ValueError, msgpack.UnpackException) as error:
+            raise ValueError(f"not the state of a session: {error}") from error
+
+
+def _packed(track: TrackState) -> list[int | bytes]:
+    arrays = (track.points, track.confidence, track.memory)
+    return [track.track_id, *(np.ascontiguousarray(a).tobytes() for a in arrays), _look(track.look)]
+
+
+def _look(look: NDArray[np.float32]) -> bytes:
+    # Compared by its likeness to two digits: half the bytes do.
+    return np.asarray(look, np.float16).tobytes()
+
+
+def _track(track_id: Any, points: bytes, confidence: bytes, memory: bytes, look: bytes) -> TrackState:
+    return TrackState(
+        int(track_id),
+        np.frombuffer(points, np.float64).reshape(-1, 2).copy(),
+        np.frombuffer(confidence, np.float32).copy(),
+        np.frombuffer(memory, np.float32).copy(),
+        np.frombuffer(look, np.float16).astype(np.float32),
+    )

@@ -1,0 +1,1 @@
+"""The outside: REST and gRPC over one data plane."""

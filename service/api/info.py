@@ -1,0 +1,29 @@
+"""What the service says of itself, for REST and gRPC alike."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from red_align import __version__
+from service.dataplane import DataPlane
+
+
+def info_values(dataplane: DataPlane) -> dict[str, Any]:
+    """Versions, model, scheme, mean shape (pixels of the crop) and limits."""
+    model, settings = dataplane.engine.info, dataplane.settings
+    return {
+        "version": __version__,
+        "contract_version": model.contract_version,
+        "model": {"preset": model.preset, "training_run": model.training_run, "engine": model.engine},
+        "scheme": model.scheme.name,
+        "num_points": model.scheme.num_points,
+        "mean_shape": np.round(model.scheme.mean_shape.reshape(-1), 3).tolist(),
+        "limits": {
+            "max_faces": settings.max_faces,
+            "max_upload_bytes": settings.max_upload_bytes,
+            "max_frame_pixels": settings.max_frame_pixels,
+            "max_message_bytes": settings.max_message_bytes,
+        },
+    }

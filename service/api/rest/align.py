@@ -1,0 +1,122 @@
+"""``POST /align``: a clip in, landmarks out."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, aclosing
+from typing import IO, Annotated, Any, Literal
+
+from fastapi import APIRouter, Query, Request
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+
+from red_align.errors import NotReady
+from red_align.media.writers import csv_pieces, json_pieces, ndjson_pieces
+from service.api.rest.body import receive
+from service.api.rest.streaming import OwningStream
+from service.api.schemas import AlignModel, ErrorModel
+from service.dataplane import MAX_STRIDE, ClipOptions, DataPlane
+from service.observability.logs import log_ids
+from service.streams.clip import ClipRun
+from service.streams.registry import MAX_STREAM_ID
+from service.streams.uploads import upload_file
+
+router = APIRouter()
+_BINARY = {"schema": {"type": "string", "format": "binary"}}
+_MULTIPART = {
+    "schema": {
+        "type": "object",
+        "required": ["video"],
+        "properties": {
+            "video": {"type": "string", "format": "binary", "description": "The clip or image."},
+            "resume_token": {"type": "string", "description": "From an earlier answer: goes on from there."},
+        },
+    }
+}
+REQUEST_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {"multipart/form-data": _MULTIPART, "video/*": _BINARY, "image/*": _BINARY},
+    }
+}
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {
+        "model": AlignModel,
+        "description": "Results, written while the clip decodes.",
+        "headers": {
+            "X-Red-Complete": {
+                "description": "CSV only: true, or false when part of the clip could not be read.",
+                "schema": {"type": "string", "enum": ["true", "false"]},
+            }
+        },
+        "content": {
+            "application/x-ndjson": {"schema": {"type": "string"}},
+            "text/csv": {"schema": {"type": "string"}},
+        },
+    },
+    400: {"model": ErrorModel, "description": "The request or its file is wrong."},
+    401: {"model": ErrorModel, "description": "No valid API key or token, where the service asks for one."},
+    408: {"model": ErrorModel, "description": "The upload stopped arriving."},
+    409: {"model": ErrorModel, "description": "Another request is sending to the stream of this id."},
+    413: {"model": ErrorModel, "description": "The upload or its frames exceed a limit."},
+    415: {"model": ErrorModel, "description": "Neither a video nor an image by its content type."},
+    429: {"model": ErrorModel, "description": "A bound is reached; try again later."},
+    500: {"model": ErrorModel, "description": "A fault of the service."},
+    503: {"model": ErrorModel, "description": "The service is starting or going away."},
+}
+
+
+@router.post("/align", responses=RESPONSES, openapi_extra=REQUEST_BODY, response_class=Response)
+async def align(
+    request: Request,
+    format: Annotated[Literal["json", "ndjson", "csv"], Query(description="Form of the answer.")] = "json",
+    max_faces: Annotated[int, Query(ge=1, description="Faces to follow at once.")] = 1,
+    stride: Annotated[int, Query(ge=1, le=MAX_STRIDE, description="Answer every stride-th frame only.")] = 1,
+    stream_id: Annotated[
+        str,
+        Query(
+            max_length=MAX_STREAM_ID,
+            description="The clip is a segment of this stream: faces are followed across segments and `index` goes on; "
+            "`time_s` is the segment's own. One segment at a time.",
+        ),
+    ] = "",
+    resume: Annotated[bool, Query(description="Give a resume token at the end, as with a stream_id.")] = False,
+) -> Response:
+    """Facial landmarks of every frame of a video, an image, or an animated image."""
+    dataplane: DataPlane = request.app.state.dataplane
+    if not dataplane.ready:
+        raise NotReady("the service is not ready")
+    tenant = dataplane.auth.tenant(request.headers)
+    async with AsyncExitStack() as stack:
+        stack.enter_context(log_ids(request.headers.get("x-request-id", ""), stream_id))
+        stack.enter_context(dataplane.uploads.acquire_slot())
+        upload = await stack.enter_async_context(upload_file(dataplane))
+        token = await receive(request, upload, dataplane.settings)
+        options = ClipOptions(max_faces, stream_id, token, tenant, stride=stride, want_token=resume)
+        run = await stack.enter_async_context(dataplane.clip(upload.finish(), options))
+        scheme = dataplane.engine.info.scheme
+        if format == "csv":
+            rows: IO[bytes] = stack.enter_context(tempfile.TemporaryFile(dir=dataplane.settings.temp_dir))  # noqa: SIM115
+            await _spool_csv(request, run, rows, scheme.num_points)
+            headers = {"X-Red-Complete": str(run.end.complete).lower()}
+            return OwningStream(_file_pieces(rows), stack.pop_all(), "text/csv; charset=utf-8", headers)
+        await run.begin()  # A full engine has a status of its own, which no half answer can have.
+        if format == "ndjson":
+            return OwningStream(ndjson_pieces(run, scheme.name), stack.pop_all(), "application/x-ndjson")
+        return OwningStream(json_pieces(run, scheme.name), stack.pop_all(), "application/json")
+
+
+async def _spool_csv(request: Request, run: ClipRun, out: IO[bytes], num_points: int) -> None:
+    """The header tells completeness and goes before the rows, so the rows wait in a file."""
+    async with aclosing(csv_pieces(run, num_points)) as pieces:
+        async for piece in pieces:
+            if await request.is_disconnected():  # Nothing is sent yet, so nothing else would tell.
+                raise ClientDisconnect
+            out.write(piece)
+    out.seek(0)
+
+
+async def _file_pieces(file: IO[bytes]) -> AsyncGenerator[bytes]:
+    while piece := file.read(256 * 1024):
+        yield piece

@@ -1,0 +1,134 @@
+"""The FastAPI application: routes, health, and the one place where errors become HTTP."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.utils import get_openapi
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import ClientDisconnect
+from starlette.responses import JSONResponse, Response
+
+from red_align import __version__
+from red_align.errors import InvalidRequest, NotReady, RedAlignError
+from service.api.errors import http_body, http_status
+from service.api.info import info_values
+from service.api.rest.align import router
+from service.api.schemas import ErrorModel, InfoModel, StateModel
+from service.dataplane import DataPlane
+from service.observability.metrics import CONTENT_TYPE
+from service.observability.tracing import trace_app
+
+log = logging.getLogger(__name__)
+_RETRY = {"Retry-After": "1"}
+_HEADERS = {408: {"Connection": "close"}, 429: _RETRY, 503: _RETRY, 401: {"WWW-Authenticate": "Bearer"}}
+
+
+def create_app(dataplane: DataPlane) -> FastAPI:
+    """The application over a gateway that is started and closed by its owner."""
+    pages = "/docs" if dataplane.settings.shows_web else None
+    summary = "Facial landmarks in video."
+    app = FastAPI(title="RED Align", version=__version__, summary=summary, docs_url=pages, redoc_url=None)
+    app.state.dataplane = dataplane
+    app.include_router(router)
+    _add_health(app, dataplane)
+    app.add_exception_handler(RedAlignError, _domain_error)
+    app.add_exception_handler(RequestValidationError, _invalid_query)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(ClientDisconnect, _client_gone)
+    app.add_exception_handler(Exception, _unexpected)
+    _admit_origins(app, dataplane.settings.cors_origins)
+    trace_app(app)
+    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
+    return app
+
+
+def _admit_origins(app: FastAPI, origins: str) -> None:
+    """Let these sites' pages call; callers show who they are by key or token, never by cookies."""
+    named = [origin.strip() for origin in origins.split(",") if origin.strip()]
+    if named:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=named,
+            allow_methods=["GET", "POST"],
+            allow_headers=["Authorization", "X-API-Key", "X-Request-Id"],
+            expose_headers=["X-Red-Complete", "Retry-After"],
+        )
+
+
+def _add_health(app: FastAPI, dataplane: DataPlane) -> None:
+    @app.get("/healthz", response_model=StateModel, summary="The process runs.")
+    async def healthz() -> dict[str, str]:
+        return {"status": "ok"}
+
+    not_ready: dict[int | str, dict[str, Any]] = {503: {"model": ErrorModel, "description": "Not ready."}}
+
+    @app.get("/readyz", response_model=StateModel, responses=not_ready, summary="Real sequences were served.")
+    async def readyz() -> dict[str, str]:
+        if not dataplane.ready:
+            raise NotReady("the service is not ready")
+        return {"status": "ready"}
+
+    @app.get("/metrics", response_class=Response, summary="Prometheus metrics.", include_in_schema=False)
+    async def metrics(request: Request) -> Response:
+        dataplane.auth.tenant(request.headers)
+        return Response(dataplane.metrics.text(), headers={"content-type": CONTENT_TYPE})
+
+    asked: dict[int | str, dict[str, Any]] = {401: {"model": ErrorModel, "description": "No valid key or token."}}
+
+    @app.get("/v1/info", response_model=InfoModel, responses=asked, summary="Versions, model, scheme, limits.")
+    async def info(request: Request) -> dict[str, Any]:
+        dataplane.auth.tenant(request.headers)
+        return info_values(dataplane)
+
+
+def _answer(request: Request, error: RedAlignError) -> JSONResponse:
+    dataplane: DataPlane = request.app.state.dataplane
+    dataplane.metrics.rejects.labels(error.reason).inc()
+    status = http_status(error)
+    return JSONResponse(http_body(error), status_code=status, headers=_HEADERS.get(status))
+
+
+async def _domain_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RedAlignError)
+    return _answer(request, error)
+
+
+async def _invalid_query(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    wrong = [f"{'.'.join(str(p) for p in e['loc'][1:])}: {e['msg']}" for e in error.errors()]
+    return _answer(request, InvalidRequest("; ".join(wrong)))
+
+
+async def _http_error(_: Request, error: Exception) -> Response:
+    """Unknown paths and methods, in our shape."""
+    assert isinstance(error, HTTPException)
+    code = {404: "NOT_FOUND", 405: "UNIMPLEMENTED"}.get(error.status_code, "INVALID_ARGUMENT")
+    body = {"error": {"code": code, "reason": f"HTTP_{error.status_code}", "message": error.detail, "metadata": {}}}
+    return JSONResponse(body, status_code=error.status_code, headers=error.headers)
+
+
+async def _client_gone(_: Request, __: Exception) -> Response:
+    return Response(status_code=499)  # Nobody reads it; the log shows it.
+
+
+async def _unexpected(request: Request, error: Exception) -> Response:
+    log.error("unexpected error", exc_info=error)
+    return _answer(request, RedAlignError("internal error"))
+
+
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    """OpenAPI without the 422 that FastAPI adds by itself: wrong queries are answered with 400 in our shape."""
+    if app.openapi_schema is None:
+        schema = get_openapi(title=app.title, version=app.version, summary=app.summary, routes=app.routes)
+        for path in schema["paths"].values():
+            for operation in path.values():
+                operation["responses"].pop("422", None)
+        for name in ("HTTPValidationError", "ValidationError"):
+            schema.get("components", {}).get("schemas", {}).pop(name, None)
+        app.openapi_schema = schema
+    return app.openapi_schema

@@ -1,0 +1,117 @@
+"""The body of an upload request: multipart field ``video``, or the file itself."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
+from starlette.requests import Request
+
+from red_align.errors import BadResumeToken, EmptyBody, InvalidRequest, UnsupportedMedia
+from service.config.settings import Settings
+from service.limits.timeouts import iterate_with_timeout
+from service.streams.uploads import Upload, check_size
+
+FIELD, TOKEN_FIELD = b"video", b"resume_token"
+MAX_TOKEN_BYTES = 256 * 1024
+"""Far more than the tokens of all faces that a stream may follow."""
+
+
+async def receive(request: Request, upload: Upload, settings: Settings) -> str:
+    """Write the uploaded file to ``upload`` while it arrives; gives the field ``resume_token``, or "".
+
+    Raises UnsupportedMedia, EmptyBody, TooLarge, ClientTooSlow, or InvalidRequest for a broken multipart body.
+    """
+    kind, options = parse_options_header(request.headers.get("content-type", ""))
+    length, token = request.headers.get("content-length", ""), ""
+    if length.isdigit() and kind != b"multipart/form-data":
+        check_size(int(length), settings.max_upload_bytes)
+    chunks = iterate_with_timeout(request.stream(), settings.client_timeout_s, "client_timeout_s")
+    if kind == b"multipart/form-data":
+        token = await _receive_fields(chunks, upload, options.get(b"boundary", b""))
+    elif kind.startswith((b"video/", b"image/")):
+        async for chunk in chunks:
+            upload.write(chunk)
+    else:
+        given = kind.decode("latin-1") or "none"
+        raise UnsupportedMedia(
+            f"content type is {given}; send multipart/form-data with a field 'video', or video/* or image/*"
+        )
+    if upload.size == 0:
+        raise EmptyBody("the upload is empty")
+    return token
+
+
+async def _receive_fields(chunks: AsyncIterator[bytes], upload: Upload, boundary: bytes) -> str:
+    if not boundary:
+        raise InvalidRequest("the multipart content type has no boundary")
+    field = _FieldWriter(upload)
+    try:
+        parser = MultipartParser(
+            boundary,
+            {
+                "on_part_begin": field.begin,
+                "on_header_field": field.header_name,
+                "on_header_value": field.header_value,
+                "on_header_end": field.header_end,
+                "on_headers_finished": field.headers_finished,
+                "on_part_data": field.data,
+                "on_end": field.finish,
+            },
+        )
+        async for chunk in chunks:
+            parser.write(chunk)
+    except FormParserError as error:
+        raise InvalidRequest(f"the multipart body is broken: {error}") from error
+    if not field.found:
+        raise InvalidRequest("the multipart body has no field 'video'")
+    if not field.finished:
+        raise InvalidRequest("the multipart body breaks off before its closing boundary")
+    return field.token.decode("ascii", "replace")
+
+
+class _FieldWriter:
+    """Callbacks of the multipart parser: ``video`` goes to the file, ``resume_token`` is kept, others go nowhere."""
+
+    def __init__(self, upload: Upload) -> None:
+        self._upload = upload
+        self._name, self._value = b"", b""
+        self._disposition = b""
+        self._writing = self._is_token = False
+        self.token = b""
+        self.found = False
+        self.finished = False
+
+    def begin(self) -> None:
+        self._disposition, self._writing, self._is_token = b"", False, False
+
+    def header_name(self, data: bytes, start: int, end: int) -> None:
+        self._name += data[start:end]
+
+    def header_value(self, data: bytes, start: int, end: int) -> None:
+        self._value += data[start:end]
+
+    def header_end(self) -> None:
+        if self._name.lower() == b"content-disposition":
+            self._disposition = self._value
+        self._name, self._value = b"", b""
+
+    def headers_finished(self) -> None:
+        _, options = parse_options_header(self._disposition)
+        if options.get(b"name") == FIELD:
+            if self.found:
+                raise InvalidRequest("the multipart body has more than one field 'video'")
+            self.found = self._writing = True
+        self._is_token = options.get(b"name") == TOKEN_FIELD
+
+    def data(self, data: bytes, start: int, end: int) -> None:
+        if self._writing:
+            self._upload.write(data[start:end])
+        elif self._is_token:
+            self.token += data[start:end]
+            if len(self.token) > MAX_TOKEN_BYTES:
+                raise BadResumeToken(f"a resume token has at most {MAX_TOKEN_BYTES} bytes")
+
+    def finish(self) -> None:
+        self.finished = True

@@ -1,0 +1,1 @@
+"""gRPC: a thin servicer over the dataplane."""

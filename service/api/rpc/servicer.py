@@ -1,0 +1,185 @@
+"""FaceLandmarkService: reads requests, asks the dataplane, writes responses."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
+from typing import Any
+
+import grpc
+
+from red_align.errors import BadFrame, ConfigExpected, ConfigRepeated, EmptyBody, GoingAway, RedAlignError
+from red_align.frames import FrameResult
+from red_align.v1 import face_landmarks_pb2 as pb
+from red_align.v1 import face_landmarks_pb2_grpc as pb_grpc
+from service.api.errors import grpc_code, grpc_trailers
+from service.api.info import info_values
+from service.api.rpc.convert import end_message, frame_message, info_message, video_message
+from service.api.rpc.frame_queue import FrameQueue, Waiting
+from service.dataplane import ClipOptions, DataPlane, StreamOptions
+from service.limits.timeouts import iterate_with_timeout, send_with_timeout
+from service.observability.logs import log_ids
+from service.observability.tracing import call_span
+from service.streams.live import StreamRun
+from service.streams.uploads import Upload, upload_file
+
+log = logging.getLogger(__name__)
+RESUME_EVERY = 15
+"""Frames between two resume tokens where the client does not say."""
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class FaceLandmarkServicer(pb_grpc.FaceLandmarkServiceServicer):
+    """The service of proto/red_align/v1/face_landmarks.proto."""
+
+    def __init__(self, dataplane: DataPlane) -> None:
+        self._dataplane = dataplane
+        self._client_timeout = dataplane.settings.client_timeout_s, "client_timeout_s"
+
+    async def AlignStream(self, request_iterator: AsyncIterator[pb.AlignStreamRequest], context: Context) -> None:
+        """Config, then frames; one response a frame, in order, and ``end`` after the last."""
+        try:
+            metadata = _metadata(context)
+            tenant = self._dataplane.auth.tenant(metadata)
+            config = await self._first(request_iterator)
+            if config is None or config.WhichOneof("request") != "config":
+                raise ConfigExpected("the first message of a stream must be its config")
+            asked = config.config
+            with call_span("AlignStream", metadata), log_ids(metadata.get("x-request-id", ""), asked.stream_id):
+                await self._send(context, self._stream(tenant, asked, request_iterator))
+        except Exception as error:
+            await self._abort(context, error)
+
+    async def _stream(
+        self, tenant: str, config: pb.StreamConfig, requests: AsyncIterator[pb.AlignStreamRequest]
+    ) -> AsyncGenerator[pb.AlignStreamResponse]:
+        """All answers of a stream; raises GoingAway after the last one where the service shuts down."""
+        dataplane = self._dataplane
+        options = StreamOptions(config.max_faces, config.stream_id, config.resume_token, tenant)
+        every = config.resume_every or RESUME_EVERY
+        settings, latest = dataplane.settings, config.flow == pb.FLOW_LATEST
+        queue = FrameQueue(latest=latest, limit=settings.stream_queue, idle_s=settings.stream_idle_s)
+        async with (
+            dataplane.stream(options) as stream,
+            queue.filled_from(requests, dataplane.draining, stream.intake_limit),
+        ):
+            first = stream.next_index
+            while (waiting := await queue.next()) is not None:
+                dataplane.metrics.queue_wait.observe(waiting.waited_s)
+                message = frame_message(await _answer(stream, waiting, queue.following()))
+                if (stream.next_index - first) % every == 0:
+                    message.resume_token = stream.token
+                yield pb.AlignStreamResponse(frame=message)
+            if dataplane.draining.is_set():
+                left = pb.GoingAway(resume_token=stream.token, next_index=stream.next_index)
+                yield pb.AlignStreamResponse(going_away=left)
+                raise GoingAway("the service is going away")
+            yield pb.AlignStreamResponse(end=end_message(stream.end))
+
+    async def AlignClip(self, request_iterator: AsyncIterator[pb.AlignClipRequest], context: Context) -> None:
+        """Config, then the file in chunks; ``video``, one response a frame, ``end``."""
+        try:
+            metadata = _metadata(context)
+            tenant = self._dataplane.auth.tenant(metadata)
+            config = await self._first(request_iterator)
+            if config is None or config.WhichOneof("request") != "config":
+                raise ConfigExpected("the first message of a clip must be its config")
+            asked = config.config
+            options = ClipOptions(asked.max_faces, asked.stream_id, asked.resume_token, tenant, stride=asked.stride)
+            with call_span("AlignClip", metadata), log_ids(metadata.get("x-request-id", ""), asked.stream_id):
+                await self._send(context, self._clip(options, request_iterator))
+        except Exception as error:
+            await self._abort(context, error)
+
+    async def _clip(
+        self, options: ClipOptions, requests: AsyncIterator[pb.AlignClipRequest]
+    ) -> AsyncGenerator[pb.AlignClipResponse]:
+        with self._dataplane.uploads.acquire_slot():
+            async with upload_file(self._dataplane) as upload:
+                await _receive(iterate_with_timeout(requests, *self._client_timeout), upload)
+                async with self._dataplane.clip(upload.finish(), options) as run:
+                    yield pb.AlignClipResponse(video=video_message(run.video))
+                    async with aclosing(run.results()) as results:
+                        async for result in results:
+                            yield pb.AlignClipResponse(frame=frame_message(result))
+                    yield pb.AlignClipResponse(end=end_message(run.end))
+
+    async def GetInfo(self, request: pb.GetInfoRequest, context: Context) -> pb.GetInfoResponse:
+        """Versions, model, scheme, limits, mean shape."""
+        try:
+            metadata = _metadata(context)
+            with call_span("GetInfo", metadata):
+                self._dataplane.auth.tenant(metadata)
+                return info_message(info_values(self._dataplane))
+        except Exception as error:
+            await self._abort(context, error)
+            raise
+
+    async def _first(self, requests: AsyncIterator[Any]) -> Any | None:
+        """The first message; None where none comes in time, since a call without one is counted nowhere yet."""
+        try:
+            return await asyncio.wait_for(anext(aiter(requests), None), self._dataplane.settings.first_message_s)
+        except TimeoutError:
+            return None
+
+    async def _send(self, context: Context, responses: AsyncGenerator[Any]) -> None:
+        """Write them as they come. One that the client does not take in time ends the call, and what it held is free.
+
+        grpc itself would wait for ever, as long as the client's machine lives.
+        """
+        async with aclosing(responses):
+            async for response in responses:
+                await send_with_timeout(_written(context, response), *self._client_timeout)
+
+    async def _abort(self, context: Context, error: Exception) -> None:
+        """End the call with the error's status; what is no domain error is logged and told as INTERNAL."""
+        if isinstance(error, grpc.aio.AbortError):
+            raise error
+        if isinstance(error, _ClientGoneError):  # There is nobody to tell.
+            log.debug("the client has gone", exc_info=error)
+            return
+        if not isinstance(error, RedAlignError):
+            log.error("unexpected error", exc_info=error)
+            error = RedAlignError("internal error")
+        self._dataplane.metrics.rejects.labels(error.reason).inc()
+        await context.abort(grpc_code(error), error.message, trailing_metadata=grpc_trailers(error))
+
+
+class _ClientGoneError(Exception):
+    """An answer could not be sent."""
+
+
+async def _written(context: Context, response: Any) -> None:
+    try:
+        await context.write(response)
+    except Exception as error:  # of a class that grpc does not make public
+        raise _ClientGoneError from error
+
+
+async def _answer(stream: StreamRun, waiting: Waiting, following: pb.VideoFrame | None) -> FrameResult:
+    frame = waiting.frame
+    if frame is None:
+        return stream.dropped(waiting.time_s)
+    kind, behind = frame.WhichOneof("image"), following.encoded if following is not None else b""
+    ways: dict[str | None, Callable[[], Awaitable[FrameResult]]] = {
+        "encoded": lambda: stream.encoded(frame.encoded, frame.time_s, behind),
+        "raw": lambda: stream.raw(frame.raw.rgb, frame.raw.width, frame.raw.height, frame.time_s),
+    }
+    missing = BadFrame("the message holds no image")
+    return await ways.get(kind, lambda: stream.broken(missing, frame.time_s))()
+
+
+async def _receive(requests: AsyncIterator[pb.AlignClipRequest], upload: Upload) -> None:
+    async for request in requests:
+        if request.WhichOneof("request") == "config":
+            raise ConfigRepeated("a clip has exactly one config, as its first message")
+        upload.write(request.chunk)
+    if upload.size == 0:
+        raise EmptyBody("the clip has no bytes")
+
+
+def _metadata(context: Context) -> dict[str, str]:
+    """What came with the call, names in lower case, binary values left out."""
+    return {name: value for name, value in context.invocation_metadata() or () if isinstance(value, str)}

@@ -1,0 +1,1 @@
+"""What may be under way at once, and for how long."""

@@ -1,0 +1,54 @@
+"""Prometheus metrics of one dataplane, each with its unit in its name; no tenant, stream or picture is in them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from time import perf_counter
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+_BATCHES = (1, 2, 4, 8, 16, 32, 64)
+
+
+class Metrics:
+    """Everything that is counted and timed; has a registry of its own, so that several can live side by side."""
+
+    def __init__(self) -> None:
+        self._registry = registry = CollectorRegistry()
+
+        def seconds(name: str, what: str) -> Histogram:
+            return Histogram(f"red_{name}_seconds", what, buckets=_SECONDS, registry=registry)
+
+        self.frames = Counter("red_frames", "Frames answered, by status.", ["status"], registry=registry)
+        self.rejects = Counter("red_rejects", "Requests refused, by reason.", ["reason"], registry=registry)
+        self.tracks_begun = Counter("red_tracks_begun", "Faces that were found, new or again.", registry=registry)
+        self.redetections = Counter("red_redetections", "Faces found after one was lost.", registry=registry)
+        self.tracks_lost = Counter("red_tracks_lost", "Faces that were given up.", registry=registry)
+        self.resumes = Counter("red_resumes", "Frames at which memory was taken up again.", registry=registry)
+        self.queue_wait = seconds("queue_wait", "Time a live frame waited to be answered.")
+        self.decode = seconds("decode", "Time to decode a frame, waiting for a thread included.")
+        self.detect = seconds("detect", "Time of a search for faces, waiting for a thread included.")
+        self.step = seconds("step", "Time of a network step, waiting for a batch included.")
+        self.batch_size = Histogram(
+            "red_batch_size", "Faces in one network call (embedded engine).", buckets=_BATCHES, registry=registry
+        )
+
+    def watch(self, name: str, what: str, value: Callable[[], float]) -> None:
+        """A gauge that is read when it is asked for."""
+        Gauge(f"red_{name}", what, registry=self._registry).set_function(value)
+
+    @contextmanager
+    def timed(self, histogram: Histogram) -> Iterator[None]:
+        """The seconds that the block takes, whether it raises or not."""
+        began = perf_counter()
+        try:
+            yield
+        finally:
+            histogram.observe(perf_counter() - began)
+
+    def text(self) -> bytes:
+        """All of them in Prometheus's text format."""
+        return generate_latest(self._registry)

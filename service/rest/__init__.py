@@ -1,1 +1,0 @@
-"""REST: thin routes over the gateway."""

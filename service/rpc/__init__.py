@@ -1,1 +1,0 @@
-"""gRPC: a thin servicer over the gateway."""

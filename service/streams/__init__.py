@@ -1,0 +1,1 @@
+"""Clips and live streams, between and during requests."""

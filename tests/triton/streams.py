@@ -1,0 +1,61 @@
+"""Streams at the engine's own level: crops of moving faces, each followed by its own points."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import numpy as np
+from numpy.typing import NDArray
+
+from red_align.engine.base import Array, Engine, StepResult
+from red_align.engine.triton_engine import TritonEngine
+
+SAME_PX = 0.01
+"""Points of one stream in two runs differ by less."""
+OTHER_PX = 0.1
+"""Where something is wrong, some point differs by more."""
+
+
+@asynccontextmanager
+async def engine_of(*urls: str, **options: float) -> AsyncIterator[TritonEngine]:
+    """An engine that has reached its server."""
+    engine = TritonEngine(urls, **options)
+    await engine.start()
+    try:
+        yield engine
+    finally:
+        await engine.close()
+
+
+class Stream:
+    """One followed face: ``step`` takes a crop, the prior is the last answer's points."""
+
+    def __init__(self, engine: Engine, name: str) -> None:
+        self.engine, self.name = engine, name
+        self.last: StepResult | None = None
+        self.started = False
+
+    async def step(self, crop: NDArray[np.uint8], *, memory: Array | None = None) -> StepResult:
+        """``memory`` begins the sequence anew with it, as a test of what must not happen."""
+        if self.last is None:
+            self.last = await self.engine.acquire(crop, self.engine.info.scheme.mean_shape.astype(np.float32))
+        start = not self.started or memory is not None
+        resume = memory if memory is not None else self.last.memory
+        self.last = await self.engine.step(
+            self.name, crop, self.last.points, start=start, resume=resume if start else None
+        )
+        self.started = True
+        return self.last
+
+    async def run(self, crops: Sequence[NDArray[np.uint8]]) -> NDArray[np.float64]:
+        """Points [T, L, 2] of all crops; the sequence is ended."""
+        points = [(await self.step(crop)).points for crop in crops]
+        await self.engine.end(self.name)
+        return np.array(points, np.float64)
+
+
+def apart(one: NDArray[np.floating], other: NDArray[np.floating]) -> float:
+    """The largest difference of two tracks in pixels of the crop."""
+    assert len(one) == len(other)
+    return float(np.abs(np.asarray(one) - other).max())

@@ -1,0 +1,118 @@
+"""The queue of a live stream: order, back-pressure, the newest alone, age, and going away."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from red_align.errors import ConfigRepeated
+from red_align.v1 import face_landmarks_pb2 as pb
+from service.api.rpc.frame_queue import MOST_DROPPED, FrameQueue
+
+
+class Sender:
+    """Sends frames 0, 1, 2, ... as fast as they are taken."""
+
+    def __init__(self, count: int, max_age_ms: int = 0) -> None:
+        self.count, self.max_age_ms = count, max_age_ms
+        self.taken = 0
+
+    async def requests(self) -> AsyncIterator[pb.AlignStreamRequest]:
+        for number in range(self.count):
+            self.taken += 1
+            frame = pb.VideoFrame(encoded=b"x", time_s=number, max_age_ms=self.max_age_ms)
+            yield pb.AlignStreamRequest(frame=frame)
+
+
+async def settle() -> None:
+    for _ in range(50):
+        await asyncio.sleep(0)
+
+
+async def test_block_holds_the_sender_back_and_loses_nothing() -> None:
+    sender, queue = Sender(20), FrameQueue(latest=False, limit=4, idle_s=60.0)
+    async with queue.filled_from(sender.requests(), asyncio.Event()):
+        await settle()
+        assert sender.taken == 5  # four wait, one is held at the door
+        seen = []
+        while (waiting := await queue.next()) is not None:
+            assert waiting.frame is not None
+            seen.append(waiting.time_s)
+            await settle()
+            assert sender.taken <= len(seen) + 5
+    assert seen == list(range(20))
+
+
+async def test_latest_answers_every_frame_but_processes_the_newest_alone() -> None:
+    sender, queue = Sender(20), FrameQueue(latest=True, limit=4, idle_s=60.0)
+    async with queue.filled_from(sender.requests(), asyncio.Event()):
+        await settle()
+        assert sender.taken == 20
+        seen = []
+        while (waiting := await queue.next()) is not None:
+            seen.append((waiting.time_s, waiting.frame is not None))
+    assert seen == [(float(i), i == 19) for i in range(20)]
+
+
+@pytest.mark.parametrize("latest", [False, True])
+async def test_the_frame_behind_is_told_where_it_is_certain(latest: bool) -> None:
+    queue = FrameQueue(latest=latest, limit=4, idle_s=60.0)
+    assert queue.following() is None
+    async with queue.filled_from(Sender(3).requests(), asyncio.Event()):
+        await settle()
+        behind = []
+        while await queue.next() is not None:
+            frame = queue.following()
+            behind.append(None if frame is None else frame.time_s)
+    assert behind == ([None, None, None] if latest else [1.0, 2.0, None])
+
+
+async def test_a_client_that_reads_no_answers_is_held_back_at_last() -> None:
+    sender, queue = Sender(3 * MOST_DROPPED), FrameQueue(latest=True, limit=4, idle_s=60.0)
+    async with queue.filled_from(sender.requests(), asyncio.Event()):
+        for _ in range(4 * MOST_DROPPED):
+            await asyncio.sleep(0)
+        assert sender.taken <= MOST_DROPPED + 1
+        count = 0
+        while await queue.next() is not None:
+            count += 1
+    assert count == 3 * MOST_DROPPED
+
+
+async def test_a_frame_that_waited_too_long_is_dropped() -> None:
+    now = [0.0]
+    queue = FrameQueue(latest=False, limit=4, idle_s=60.0, clock=lambda: now[0])
+    async with queue.filled_from(Sender(3, max_age_ms=100).requests(), asyncio.Event()):
+        await settle()
+        first = await queue.next()
+        now[0] = 0.2
+        second = await queue.next()
+    assert first is not None
+    assert first.frame is not None
+    assert second is not None
+    assert second.frame is None
+
+
+async def test_when_the_service_leaves_what_waits_is_left_to_the_client() -> None:
+    draining, queue = asyncio.Event(), FrameQueue(latest=False, limit=4, idle_s=60.0)
+    async with queue.filled_from(Sender(20).requests(), draining):
+        await settle()
+        assert await queue.next() is not None
+        draining.set()
+        await settle()
+        assert await queue.next() is None
+
+
+async def test_a_second_config_is_told_after_the_frames_before_it() -> None:
+    async def requests() -> AsyncIterator[pb.AlignStreamRequest]:
+        yield pb.AlignStreamRequest(frame=pb.VideoFrame(encoded=b"x"))
+        yield pb.AlignStreamRequest(config=pb.StreamConfig())
+
+    queue = FrameQueue(latest=False, limit=4, idle_s=60.0)
+    async with queue.filled_from(requests(), asyncio.Event()):
+        await settle()
+        assert await queue.next() is not None
+        with pytest.raises(ConfigRepeated):
+            await queue.next()
