@@ -1,6 +1,6 @@
 """Streams by name: what a stream was when its last segment or connection ended, kept for the next one.
 
-A name belongs to one tenant: another tenant's same name is another stream. What is kept is a SessionState, so a waiting
+A name belongs to one tenant: another tenant's same name is another stream. What is kept is a TrackerState, so a waiting
 stream holds no place in the engine.
 """
 
@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from red_align.errors import InvalidRequest, StreamBusy
-from red_align.tracking.state import SessionState
+from red_align.tracking.state import TrackerState
 
 MAX_STREAM_ID = 128
 _Key = tuple[str, str]
@@ -24,7 +24,7 @@ class Lease:
 
     tenant: str
     stream_id: str
-    state: SessionState | None = None
+    state: TrackerState | None = None
 
 
 class StreamRegistry:
@@ -32,7 +32,7 @@ class StreamRegistry:
 
     def __init__(self, idle_s: float, most: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._idle_s, self._most, self._clock = idle_s, most, clock
-        self._waiting: OrderedDict[_Key, tuple[SessionState, float]] = OrderedDict()
+        self._waiting: OrderedDict[_Key, tuple[TrackerState, float]] = OrderedDict()
         self._leased: set[_Key] = set()
 
     def __len__(self) -> int:

@@ -55,7 +55,7 @@ async def upload_file(dataplane: DataPlane) -> AsyncIterator[Upload]:
             yield Upload(Path(name), file, dataplane.settings.max_upload_bytes)
     finally:
         with anyio.CancelScope(shield=True):
-            await dataplane.in_worker(lambda: Path(name).unlink(missing_ok=True))
+            await anyio.to_thread.run_sync(lambda: Path(name).unlink(missing_ok=True))
 
 
 def prepare_folder(folder: Path) -> int:
