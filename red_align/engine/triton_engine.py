@@ -102,8 +102,9 @@ class TritonEngine:
 
     def end(self, sequence: str) -> None:
         """See Engine.end. The server is told in the background; where it does not hear, its idle limit acts."""
-        if not self._closed:
-            self._loop.call_soon_threadsafe(self._end, sequence)
+        kept = self._kept.pop(sequence, None)
+        if kept is not None and not self._closed:
+            self._loop.call_soon_threadsafe(self._end_there, kept)
 
     def close(self) -> None:
         """See Engine.close: end what is under way, then the channels; safe to call twice."""
@@ -179,7 +180,7 @@ class TritonEngine:
             out, lost = await self._survive(call, kept.server)
         except BaseException:
             if starts:
-                self._end(request.sequence)
+                self._forget(request.sequence)
             raise
         kept.memory = out[contract.MEMORY]
         return _result(out, (lost or starts) and not request.start)
@@ -188,7 +189,7 @@ class TritonEngine:
         """A sequence that begins, begins anew, or was lost here and goes on with the request's memory."""
         if not request.start and request.memory is None:
             raise SequenceUnknown(f"sequence {request.sequence} was not started, or has ended")
-        self._end(request.sequence)
+        self._forget(request.sequence)
         if len(self._kept) >= self._max_sequences:
             raise Overloaded(f"{self._max_sequences} sequences are in use", limit="max_sequences")
         kept = self._kept[request.sequence] = _Kept(self._memory(request.memory), self._turn())
@@ -210,9 +211,13 @@ class TritonEngine:
         kept.begun = True
         return out
 
-    def _end(self, sequence: str) -> None:
-        kept = self._kept.pop(sequence, None)
-        if kept is None or not kept.name:
+    def _forget(self, sequence: str) -> None:
+        if (kept := self._kept.pop(sequence, None)) is not None:
+            self._end_there(kept)
+
+    def _end_there(self, kept: _Kept) -> None:
+        """Tell the server, in the background."""
+        if not kept.name:
             return
         task = self._loop.create_task(self._send_end(kept))
         self._ends.add(task)
@@ -220,7 +225,7 @@ class TritonEngine:
 
     async def _close(self) -> None:
         for sequence in list(self._kept):
-            self._end(sequence)
+            self._forget(sequence)
         if self._ends:
             await asyncio.wait(set(self._ends), timeout=2.0)
         for server in self._servers:

@@ -119,7 +119,7 @@ class PendingFrame:
             self._error = None
 
     def image(self) -> NDArray[np.uint8]:
-        """Wait for the picture.
+        """Wait for the picture; to be had once.
 
         Returns:
             Upright RGB uint8 [H, W, 3], read-only: a view that is good until ``release``.
