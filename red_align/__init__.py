@@ -83,13 +83,15 @@ _MODULES = {
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 
 
-def __getattr__(name: str) -> object:
-    """Load a public name on its first use (PEP 562)."""
-    if name not in _HOMES:
-        raise AttributeError(f"module 'red_align' has no attribute '{name}'")
-    value: object = getattr(import_module(_HOMES[name]), name)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # Type checkers see the imports above, and refuse other names.
+
+    def __getattr__(name: str) -> object:
+        """Load a public name on its first use (PEP 562)."""
+        if name not in _HOMES:
+            raise AttributeError(f"module 'red_align' has no attribute '{name}'")
+        value = getattr(import_module(_HOMES[name]), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

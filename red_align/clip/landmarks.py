@@ -26,8 +26,8 @@ NO_TRACK = -1
 class ClipLandmarks:
     """The landmarks of a whole clip: T frames, F faces at once, L points (68).
 
-    A column f is not a track id: F is ``max_faces``, and a face keeps the column that it began in for as long as it is
-    tracked; then the next new face may take it. With ``max_faces=1`` column 0 is the one face that is tracked at a time.
+    A column is not a track id: F is ``max_faces``, and a face keeps the column that it began in for as long as it is
+    tracked; after that a new face may take it. With ``max_faces=1`` column 0 holds whichever face is tracked.
     ``track_ids`` say which track a column holds in a frame, so that ``points[track_ids == 3]`` are all points of
     track 3, [n, L, 2].
 
@@ -73,9 +73,9 @@ class ClipLandmarks:
 
         Returns:
             One row a face and frame, in order of time: ``frame`` (int64, from 1), ``face_id`` (int64, the track id),
-            ``timestamp`` (float64, seconds), ``confidence`` (float64, the face's score, 0 to 1), ``success`` (int64, 1),
-            then ``x_0`` ... and ``y_0`` ... (float64, pixels as in ``points``). A frame without a face has one row with
-            face_id -1, success 0 and NaN for the rest, where the CSV files have zeros.
+            ``timestamp`` (float64, seconds), ``confidence`` (float64, the face's score, 0 to 1), ``success`` (int64,
+            1), then ``x_0`` ... and ``y_0`` ... (float64, pixels as in ``points``). A frame without a face has one row
+            with face_id -1, success 0 and NaN for the rest, where the CSV files have zeros.
 
         Raises:
             ImportError: pandas is not installed.

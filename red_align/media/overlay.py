@@ -46,7 +46,8 @@ def draw(image: Image, result: FrameResult, *, scale: int = 1, boxes: bool = Tru
     Example:
         >>> import red_align
         >>> with red_align.track("clip.mp4") as clip:
-        ...     picture = red_align.draw(clip.image, next(clip), scale=3)
+        ...     result = next(clip)
+        ...     picture = red_align.draw(clip.image, result, scale=3)
         >>> picture.shape, picture.dtype
         ((432, 528, 3), dtype('uint8'))
     """
@@ -84,7 +85,12 @@ class OverlayWriter:
         self._scale = max(1, -(-MIN_SIDE_PX // max(video.width, video.height)))
         self._picture = out.suffix.lower() in PICTURES
         self._written = 0
-        self._encoder = None if self._picture else _Encoder(self._part, video.frame_rate)
+        self._part.touch()  # FFmpeg would open it with the first frame only.
+        try:
+            self._encoder = None if self._picture else _Encoder(self._part, video.frame_rate)
+        except BaseException:
+            self._part.unlink()
+            raise
 
     def frame(self, image: Image, result: FrameResult) -> None:
         """Draw and write the next frame.
@@ -149,7 +155,7 @@ def _draw_face(canvas: Image, face: Face, scale: int, unit: float, *, boxes: boo
     corners = [_pixel(np.array(p), scale) for p in ((box.x, box.y), (box.x + box.w, box.y + box.h))]
     if boxes:
         cv2.rectangle(canvas, corners[0], corners[1], _FRAME, width, cv2.LINE_AA, _SUB)
-    radius = max(1.2, 0.008 * box.w * scale)
+    radius = max(1.2, 0.012 * box.w * scale)
     for point, sure in zip(face.landmarks.points, face.landmarks.confidence, strict=True):
         colour = tuple(float(c) for c in _UNSURE + (_SURE - _UNSURE) * float(sure))
         cv2.circle(canvas, _pixel(point, scale), round(radius * 2**_SUB), colour, -1, cv2.LINE_AA, _SUB)
@@ -176,8 +182,6 @@ class _Encoder:
             self._container: Any = av.open(str(path), "w")
             self._stream: Any = self._container.add_stream("libx264", rate=Fraction(rate or 25).limit_denominator(1001))
         except (av.error.FFmpegError, ValueError) as error:
-            if isinstance(error, OSError):
-                raise
             raise InvalidRequest(f"no overlay can be written as {path.suffix or 'a file without suffix'}") from error
         self._stream.pix_fmt = "yuv420p"
         self._stream.options = {"crf": "18", "preset": "fast"}
