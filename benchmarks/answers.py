@@ -1,4 +1,4 @@
-"""Do points stay? ``python -m benchmarks.answers record OUT CLIP...`` before a change, ``compare OUT CLIP...`` after it.
+"""Do points stay? ``python -m benchmarks.answers record OUT CLIP...`` before a change, ``compare OUT CLIP...`` after.
 
 The first 500 frames of each clip go through the library's tracker, up to two faces; a comparison fails where a face is
 missing, has another id, or one of its points lies more than 0.001 px elsewhere.

@@ -82,8 +82,12 @@ class DataPlane:
             settings.track_lost_threshold,
             settings.track_activation_threshold,
         )
-        # One thread for each stream and clip at most: none waits for another's decoder, and batches form in the engine.
-        self.live_threads = ThreadPoolExecutor(settings.max_streams, thread_name_prefix="live")
+        # Streams take turns in few threads, in the order of their frames: more of them than cores were measured to answer
+        # the unlucky stream much later and none sooner. A thread that waits for a Triton server needs no core.
+        in_process = settings.engine == "embedded"
+        live = settings.workers if in_process else max(settings.workers, settings.engine_max_batch)
+        self.live_threads = ThreadPoolExecutor(live, thread_name_prefix="live")
+        # One for each clip: none waits for another's decoder.
         self.clip_threads = ThreadPoolExecutor(settings.max_uploads, thread_name_prefix="clip")
         self.decoders = DecodePool(
             settings.decode_memory_bytes,

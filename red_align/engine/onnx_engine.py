@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -139,42 +140,52 @@ class OnnxEngine:
 
     def _run(self, calls: Sequence[_Call]) -> list[StepResult]:
         """One batch: steps and acquisitions, each kind in one network call."""
-        steps = [i for i, call in enumerate(calls) if call.request.sequence]
-        others = [i for i, call in enumerate(calls) if not call.request.sequence]
-        results: dict[int, StepResult] = {}
-        if steps:
-            results.update(zip(steps, self._run_steps([calls[i] for i in steps]), strict=True))
-        if others:
-            out = self._acquire.run(self._inputs([calls[i] for i in others]))
-            results.update((i, _row(out, row, False)) for row, i in enumerate(others))
-        return [results[i] for i in range(len(calls))]
+        steps = [call for call in calls if call.request.sequence]
+        if len(steps) == len(calls):
+            return self._run_steps(steps)
+        others = [call for call in calls if not call.request.sequence]
+        stepped = iter(self._run_steps(steps) if steps else [])
+        acquired = iter(self._run_acquisitions(others))
+        return [next(stepped if call.request.sequence else acquired) for call in calls]
+
+    def _run_acquisitions(self, calls: Sequence[_Call]) -> list[StepResult]:
+        out = self._acquire.run(self._inputs(calls))
+        return [_result(out, row, False) for row in range(len(calls))]
 
     def _run_steps(self, calls: Sequence[_Call]) -> list[StepResult]:
         if self._on_batch is not None:
             self._on_batch(len(calls))
         tensors = self._inputs(calls)
         tensors[contract.START] = np.array([[float(call.start)] for call in calls], np.float32)
-        tensors[contract.STATE] = np.stack([self._fresh if c.state is None else c.state for c in calls])
+        tensors[contract.STATE] = _stacked([self._fresh if c.state is None else c.state for c in calls])
         out = self._step.run(tensors)
         with self._lock:
             for row, call in enumerate(calls):
                 if call.request.sequence in self._slots:  # else it was ended meanwhile
-                    state = out[contract.NEXT_STATE][row].copy()
-                    self._slots[call.request.sequence] = _Slot(state, self._clock())
+                    self._slots[call.request.sequence] = _Slot(_row(out[contract.NEXT_STATE], row), self._clock())
                     self._slots.move_to_end(call.request.sequence)
-        return [_row(out, row, call.resumed) for row, call in enumerate(calls)]
+        return [_result(out, row, call.resumed) for row, call in enumerate(calls)]
 
     def _inputs(self, calls: Sequence[_Call]) -> dict[str, NDArray[np.generic]]:
         requests = [call.request for call in calls]
-        memories = [self._fresh if r.memory is None else r.memory for r in requests]
         return {
-            contract.CROP: np.stack([r.crop for r in requests]),
-            contract.PRIOR: np.stack([r.prior.reshape(-1) for r in requests]).astype(np.float32),
-            contract.RESUME: np.stack(memories).astype(np.float32),
+            contract.CROP: _stacked([r.crop for r in requests]),
+            contract.PRIOR: _stacked([np.asarray(r.prior, np.float32).reshape(-1) for r in requests]),
+            contract.RESUME: _stacked([self._fresh if r.memory is None else r.memory for r in requests]),
         }
 
 
-def _row(out: dict[str, Array], row: int, resumed: bool) -> StepResult:
-    """One face's part of a batch; copies, so that one kept row does not hold the whole batch."""
-    points = out[contract.LANDMARKS][row].copy().reshape(-1, 2)
-    return StepResult(points, out[contract.CONFIDENCE][row].copy(), out[contract.MEMORY][row].copy(), resumed)
+def _stacked(rows: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    """Rows as a batch; a lone one is not copied."""
+    return rows[0][None] if len(rows) == 1 else np.stack(rows)
+
+
+def _row(values: Array, row: int) -> Array:
+    """One face's part of a batch; copied out of more than one, so that a kept row does not hold the whole batch."""
+    only: Array = values[0] if len(values) == 1 else values[row].copy()
+    return only
+
+
+def _result(out: dict[str, Array], row: int, resumed: bool) -> StepResult:
+    points = _row(out[contract.LANDMARKS], row).reshape(-1, 2)
+    return StepResult(points, _row(out[contract.CONFIDENCE], row), _row(out[contract.MEMORY], row), resumed)
