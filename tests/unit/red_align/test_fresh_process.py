@@ -88,6 +88,21 @@ def test_what_is_hidden_there_is_hidden(use: str, tmp_path: Path) -> None:
     assert done.stderr.strip().splitlines()[-1].split(":")[0] in ("ModuleNotFoundError", "AttributeError", "OSError")
 
 
+def test_a_process_may_end_while_the_network_runs(tmp_path: Path) -> None:
+    code = (
+        "import numpy, time\n"
+        "from red_align.engine.base import StepRequest\n"
+        "from red_align.engine.default import default_engine\n"
+        "engine = default_engine()\n"
+        "prior = engine.info.scheme.mean_shape.astype(numpy.float32)\n"
+        "crop = numpy.zeros((128, 128, 3), numpy.uint8)\n"
+        "waiting = [engine.submit(StepRequest(crop, prior)) for _ in range(99)]\n"
+        "time.sleep(0.01)\n"
+    )
+    for _ in range(3):
+        run(code, tmp_path)
+
+
 def test_to_pandas_without_pandas_says_what_to_install(example_files: Path) -> None:
     code = (
         "import sys\nsys.modules['pandas'] = None\nimport red_align\n"
