@@ -28,14 +28,15 @@ from red_align.tracking.state import SessionState
 from red_align.tracking.tracker import Session, TrackingOptions
 from service.config.settings import Settings
 from service.limits.admission import Admission
-from service.limits.tenants import Tenant, Tenants
+from service.limits.tenants import Tenant, TenantLimits, Tenants
+from service.limits.timeouts import UploadLimits
 from service.observability.metrics import Metrics
 from service.security.authenticator import Authenticator
 from service.streams.clip import ClipRun
 from service.streams.live import StreamRun
 from service.streams.registry import Lease, StreamRegistry
 from service.streams.resume_token import TokenSealer, read_token_keys
-from service.streams.uploads import prepare_folder
+from service.streams.uploads import Upload, UploadStore, prepare_folder
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -85,9 +86,16 @@ class DataPlane:
         self.draining = asyncio.Event()
         """Set when the service is to go away: streams are sent elsewhere, uploads finish."""
         self.auth = Authenticator(settings)
-        self.tenants = Tenants(settings.tenant_max_streams or settings.max_streams, settings.tenant_frames_per_s)
+        streams, uploads = settings.tenant_max_streams, settings.tenant_max_uploads
+        self.tenants = Tenants(
+            TenantLimits(streams or settings.max_streams, uploads or settings.max_uploads, settings.tenant_frames_per_s)
+        )
         self.streams = Admission("max_streams", settings.max_streams)
         self.uploads = Admission("max_uploads", settings.max_uploads)
+        self.upload_store = UploadStore(settings.temp_dir, settings.max_upload_bytes)
+        self.upload_limits = UploadLimits(
+            settings.client_timeout_s, settings.upload_min_bytes_per_s, settings.upload_grace_s
+        )
         self.kept = StreamRegistry(settings.stream_idle_s, settings.max_registered_streams)
         self.tokens = TokenSealer(read_token_keys(settings.token_keys), settings.token_ttl_s)
         for name, what, value in (
@@ -157,6 +165,17 @@ class DataPlane:
         loop = asyncio.get_running_loop()
         with self.metrics.timed(self.metrics.decode):
             return await loop.run_in_executor(self._frame_waits, self.decoders.decode_frame, data, self.limits)
+
+    @asynccontextmanager
+    async def upload(self, tenant: str) -> AsyncIterator[Upload]:
+        """Room for an upload; its slot is free and its file gone after the block.
+
+        Raises:
+            Overloaded: Too many are under way, of all or of the tenant.
+        """
+        with self.uploads.acquire_slot(), self.tenants.of(tenant) as share, share.uploads.acquire_slot():
+            async with self.upload_store.open() as upload:
+                yield upload
 
     @asynccontextmanager
     async def clip(self, path: Path, options: ClipOptions) -> AsyncIterator[ClipRun]:

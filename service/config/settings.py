@@ -89,6 +89,15 @@ class Settings(BaseSettings):
         description="Seconds without a byte after which an upload, the head of a request, or a client that does not "
         "take its answers is given up.",
     )
+    upload_min_bytes_per_s: float = Field(
+        1024.0,
+        ge=0,
+        description="Least average rate of an upload in bytes a second, once RED_UPLOAD_GRACE_S is over; one that is "
+        "slower is given up. 0 is no limit.",
+    )
+    upload_grace_s: float = Field(
+        30.0, gt=0, description="Seconds during which an upload may be slower than RED_UPLOAD_MIN_BYTES_PER_S."
+    )
     max_registered_streams: Count = Field(1024, description="Most streams with an id that are kept at once.")
     token_keys: TokenKeys = Field(
         SecretStr(""),
@@ -119,6 +128,9 @@ class Settings(BaseSettings):
     )
     tenant_max_streams: int = Field(
         0, ge=0, description="Most live streams of one tenant; 0 is as many as of all, RED_MAX_STREAMS."
+    )
+    tenant_max_uploads: int = Field(
+        0, ge=0, description="Most uploads of one tenant under way at once; 0 is as many as of all, RED_MAX_UPLOADS."
     )
     tenant_frames_per_s: float = Field(
         0.0, ge=0, description="Frames a second that one tenant may have processed; the rest waits. 0 is no limit."

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, aclosing
-from typing import IO, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
 from starlette.requests import ClientDisconnect
@@ -20,7 +18,7 @@ from service.dataplane import MAX_STRIDE, ClipOptions, DataPlane
 from service.observability.logs import log_ids
 from service.streams.clip import ClipRun
 from service.streams.registry import MAX_STREAM_ID
-from service.streams.uploads import upload_file
+from service.streams.spool import Spool, open_spool
 
 router = APIRouter()
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
@@ -90,33 +88,27 @@ async def align(
     tenant = dataplane.auth.tenant(request.headers)
     async with AsyncExitStack() as stack:
         stack.enter_context(log_ids(request.headers.get("x-request-id", ""), stream_id))
-        stack.enter_context(dataplane.uploads.acquire_slot())
-        upload = await stack.enter_async_context(upload_file(dataplane))
-        token = await receive(request, upload, dataplane.settings)
+        upload = await stack.enter_async_context(dataplane.upload(tenant))
+        token = await receive(request, upload, dataplane.settings.max_upload_bytes, dataplane.upload_limits)
         options = ClipOptions(max_faces, stream_id, token, tenant, stride=stride, want_token=resume)
-        run = await stack.enter_async_context(dataplane.clip(upload.finish(), options))
+        run = await stack.enter_async_context(dataplane.clip(await upload.finish(), options))
         scheme = dataplane.engine.info.scheme
         if format == "csv":
-            rows: IO[bytes] = stack.enter_context(tempfile.TemporaryFile(dir=dataplane.settings.temp_dir))  # noqa: SIM115
+            rows = await stack.enter_async_context(open_spool(dataplane.settings.temp_dir))
             await _spool_csv(request, run, rows, scheme.num_points)
             headers = {"X-Red-Complete": str(run.end.complete).lower()}
-            return OwningStream(_file_pieces(rows), stack.pop_all(), "text/csv; charset=utf-8", headers)
+            return OwningStream(rows.pieces(), stack.pop_all(), "text/csv; charset=utf-8", headers)
         await run.begin()  # A full engine has a status of its own, which no half answer can have.
         if format == "ndjson":
             return OwningStream(ndjson_pieces(run, scheme.name), stack.pop_all(), "application/x-ndjson")
         return OwningStream(json_pieces(run, scheme.name), stack.pop_all(), "application/json")
 
 
-async def _spool_csv(request: Request, run: ClipRun, out: IO[bytes], num_points: int) -> None:
+async def _spool_csv(request: Request, run: ClipRun, out: Spool, num_points: int) -> None:
     """The header tells completeness and goes before the rows, so the rows wait in a file."""
     async with aclosing(csv_pieces(run, num_points)) as pieces:
         async for piece in pieces:
             if await request.is_disconnected():  # Nothing is sent yet, so nothing else would tell.
                 raise ClientDisconnect
             out.write(piece)
-    out.seek(0)
-
-
-async def _file_pieces(file: IO[bytes]) -> AsyncGenerator[bytes]:
-    while piece := file.read(256 * 1024):
-        yield piece
+            await out.drain()

@@ -15,7 +15,7 @@ from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
 from red_align.errors import ConfigurationError, Unauthenticated
 from service.config.settings import Settings, read_settings
-from service.limits.tenants import Tenants
+from service.limits.tenants import TenantLimits, Tenants
 from service.security.authenticator import ANONYMOUS, Authenticator, hash_of, new_key, read_jwks, read_keys
 
 EC, OTHER, RSA = (
@@ -149,7 +149,7 @@ def test_tls_settings_belong_together(monkeypatch: pytest.MonkeyPatch, tmp_path:
 
 
 async def test_a_tenants_share_is_its_own_and_forgotten_after_use() -> None:
-    tenants = Tenants(1, 50.0)
+    tenants = Tenants(TenantLimits(1, 1, 50.0))
     with tenants.of("ann") as one, tenants.of("ann") as two, tenants.of("bob") as other:
         assert one is two
         assert one is not other

@@ -29,7 +29,12 @@ def test_the_defaults_are_local_and_hold_together(monkeypatch: pytest.MonkeyPatc
 
 
 def test_wrong_values_are_told_together_by_the_name_of_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in {"HTTP_PORT": "x", "DETECT_EVERY": "0", "LOST_BELOW": "1.5", "LOG_LEVEL": "LOUD"}.items():
+    for name, value in {
+        "HTTP_PORT": "x",
+        "DETECT_EVERY": "0",
+        "TRACK_LOST_THRESHOLD": "1.5",
+        "LOG_LEVEL": "LOUD",
+    }.items():
         monkeypatch.setenv(f"RED_{name}", value)
     with pytest.raises(ConfigurationError) as caught:
         read_settings()
