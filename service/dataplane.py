@@ -31,7 +31,8 @@ from service.limits.admission import Admission
 from service.limits.tenants import Tenant, TenantLimits, Tenants
 from service.limits.timeouts import UploadLimits
 from service.observability.metrics import Metrics
-from service.security.authenticator import Authenticator
+from service.security.authenticator import Authenticator, TokenRules
+from service.security.credentials import read_jwks, read_keys
 from service.streams.clip import ClipRun
 from service.streams.live import StreamRun
 from service.streams.registry import Lease, StreamRegistry
@@ -85,7 +86,7 @@ class DataPlane:
         self.ready = False
         self.draining = asyncio.Event()
         """Set when the service is to go away: streams are sent elsewhere, uploads finish."""
-        self.auth = Authenticator(settings)
+        self.auth = make_authenticator(settings)
         streams, uploads = settings.tenant_max_streams, settings.tenant_max_uploads
         self.tenants = Tenants(
             TenantLimits(streams or settings.max_streams, uploads or settings.max_uploads, settings.tenant_frames_per_s)
@@ -246,6 +247,15 @@ class DataPlane:
             max_faces or 1, s.detect_every, s.search_every, s.track_lost_threshold, s.track_activation_threshold
         )
         return Session(self.engine, self.detector, self._workers, options, tenant.frame, self.metrics)
+
+
+def make_authenticator(settings: Settings) -> Authenticator:
+    """The authenticator that the settings ask for. Raises ConfigurationError where a file is not as it must be."""
+    keys, jwks = settings.api_keys_file, settings.jwt_jwks_file
+    rules = None
+    if jwks is not None:
+        rules = TokenRules(read_jwks(jwks), settings.jwt_issuer, settings.jwt_audience, settings.jwt_tenant_claim)
+    return Authenticator(read_keys(keys) if keys is not None else None, rules)
 
 
 def make_engine(settings: Settings, metrics: Metrics | None = None) -> Engine:

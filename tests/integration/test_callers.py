@@ -22,7 +22,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from red_align.v1 import face_landmarks_pb2 as pb
 from red_align.v1 import face_landmarks_pb2_grpc as pb_grpc
 from service.config.settings import Settings
-from service.security.authenticator import hash_of, new_key
+from service.security.credentials import hash_of, new_key
 from tests.integration.test_going_on import Stub, frames_from, results
 from tests.integration.test_grpc import config, limit_of, points_of, reason_of
 from tests.integration.test_life_cycle import failed_start

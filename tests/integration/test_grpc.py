@@ -72,12 +72,12 @@ def info_of(error: grpc.RpcError) -> error_details_pb2.ErrorInfo:
 
 def reason_of(error: grpc.RpcError) -> str:
     """The reason of an error."""
-    return info_of(error).reason
+    return str(info_of(error).reason)
 
 
 def limit_of(error: grpc.RpcError) -> str:
     """The limit that an error names."""
-    return info_of(error).metadata["limit"]
+    return str(info_of(error).metadata["limit"])
 
 
 def points_of(face: pb.Face) -> np.ndarray:

@@ -18,7 +18,7 @@ from cryptography.fernet import Fernet
 
 from red_align.v1 import face_landmarks_pb2 as pb
 from red_align.v1 import face_landmarks_pb2_grpc as pb_grpc
-from service.security.authenticator import hash_of, new_key
+from service.security.credentials import hash_of, new_key
 from tests.stress.clients import Client, frame, p99
 from tests.stress.report import SHORT, Report
 from tests.support.servers import RunningServer, running_server
