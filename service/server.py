@@ -17,6 +17,7 @@ from service.api.rest.connection import connection_with_timeouts
 from service.api.rpc.server import GrpcServer
 from service.config.settings import Settings
 from service.dataplane import DataPlane
+from service.observability.logs import with_request_ids
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +52,7 @@ async def _serve_both(
     settings: Settings, dataplane: DataPlane, stop: asyncio.Event, on_ready: Callable[[int, int], None] | None
 ) -> None:
     config = uvicorn.Config(
-        create_app(dataplane),
+        with_request_ids(create_app(dataplane)),
         host=settings.host,
         port=settings.http_port,
         log_level=settings.log_level.lower(),

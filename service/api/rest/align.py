@@ -15,7 +15,7 @@ from service.api.rest.body import receive
 from service.api.rest.streaming import OwningStream
 from service.api.schemas import AlignModel, ErrorModel
 from service.dataplane import MAX_STRIDE, ClipOptions, DataPlane
-from service.observability.logs import log_ids
+from service.observability.logs import set_stream_id
 from service.streams.clip import ClipRun
 from service.streams.registry import MAX_STREAM_ID
 from service.streams.spool import Spool, open_spool
@@ -86,8 +86,8 @@ async def align(
     if not dataplane.ready:
         raise NotReady("the service is not ready")
     tenant = dataplane.auth.tenant(request.headers)
+    set_stream_id(stream_id)
     async with AsyncExitStack() as stack:
-        stack.enter_context(log_ids(request.headers.get("x-request-id", ""), stream_id))
         upload = await stack.enter_async_context(dataplane.upload(tenant))
         token = await receive(request, upload, dataplane.settings.max_upload_bytes, dataplane.upload_limits)
         options = ClipOptions(max_faces, stream_id, token, tenant, stride=stride, want_token=resume)

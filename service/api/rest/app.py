@@ -20,6 +20,7 @@ from service.api.info import info_values
 from service.api.rest.align import router
 from service.api.schemas import ErrorModel, InfoModel, StateModel
 from service.dataplane import DataPlane
+from service.observability.logs import REQUEST_ID_HEADER
 from service.observability.metrics import CONTENT_TYPE
 from service.observability.tracing import trace_app
 
@@ -55,8 +56,8 @@ def _admit_origins(app: FastAPI, origins: str) -> None:
             CORSMiddleware,
             allow_origins=named,
             allow_methods=["GET", "POST"],
-            allow_headers=["Authorization", "X-API-Key", "X-Request-Id"],
-            expose_headers=["X-Red-Complete", "Retry-After"],
+            allow_headers=["Authorization", "X-API-Key", REQUEST_ID_HEADER],
+            expose_headers=["X-Red-Complete", "Retry-After", REQUEST_ID_HEADER],
         )
 
 

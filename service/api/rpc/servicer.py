@@ -29,7 +29,7 @@ from service.api.rpc.convert import end_message, frame_message, info_message, vi
 from service.api.rpc.frame_queue import FrameQueue, Waiting
 from service.dataplane import ClipOptions, DataPlane, StreamOptions
 from service.limits.timeouts import iterate_upload, send_with_timeout
-from service.observability.logs import log_ids
+from service.observability.logs import set_request_id, set_stream_id
 from service.observability.tracing import call_span
 from service.streams.live import StreamRun
 from service.streams.uploads import Upload
@@ -50,13 +50,14 @@ class FaceLandmarkServicer(pb_grpc.FaceLandmarkServiceServicer):
     async def AlignStream(self, request_iterator: AsyncIterator[pb.AlignStreamRequest], context: Context) -> None:
         """Config, then frames; one response a frame, in order, and ``end`` after the last."""
         try:
-            metadata = _metadata(context)
+            metadata = _begin(context)
             tenant = self._dataplane.auth.tenant(metadata)
             config = await self._first(request_iterator)
             if config is None or config.WhichOneof("request") != "config":
                 raise ConfigExpected("the first message of a stream must be its config")
             asked = config.config
-            with call_span("AlignStream", metadata), log_ids(metadata.get("x-request-id", ""), asked.stream_id):
+            set_stream_id(asked.stream_id)
+            with call_span("AlignStream", metadata):
                 await self._send(context, self._stream(tenant, asked, request_iterator))
         except Exception as error:
             await self._abort(context, error)
@@ -90,14 +91,15 @@ class FaceLandmarkServicer(pb_grpc.FaceLandmarkServiceServicer):
     async def AlignClip(self, request_iterator: AsyncIterator[pb.AlignClipRequest], context: Context) -> None:
         """Config, then the file in chunks; ``video``, one response a frame, ``end``."""
         try:
-            metadata = _metadata(context)
+            metadata = _begin(context)
             tenant = self._dataplane.auth.tenant(metadata)
             config = await self._first(request_iterator)
             if config is None or config.WhichOneof("request") != "config":
                 raise ConfigExpected("the first message of a clip must be its config")
             asked = config.config
             options = ClipOptions(asked.max_faces, asked.stream_id, asked.resume_token, tenant, stride=asked.stride)
-            with call_span("AlignClip", metadata), log_ids(metadata.get("x-request-id", ""), asked.stream_id):
+            set_stream_id(asked.stream_id)
+            with call_span("AlignClip", metadata):
                 await self._send(context, self._clip(options, request_iterator))
         except Exception as error:
             await self._abort(context, error)
@@ -118,7 +120,7 @@ class FaceLandmarkServicer(pb_grpc.FaceLandmarkServiceServicer):
     async def GetInfo(self, request: pb.GetInfoRequest, context: Context) -> pb.GetInfoResponse:
         """Versions, model, scheme, limits, mean shape."""
         try:
-            metadata = _metadata(context)
+            metadata = _begin(context)
             with call_span("GetInfo", metadata):
                 self._dataplane.auth.tenant(metadata)
                 return info_message(info_values(self._dataplane))
@@ -197,6 +199,8 @@ async def _receive(requests: AsyncIterator[pb.AlignClipRequest], upload: Upload)
         raise EmptyBody("the clip has no bytes")
 
 
-def _metadata(context: Context) -> dict[str, str]:
-    """What came with the call, names in lower case, binary values left out."""
-    return {name: value for name, value in context.invocation_metadata() or () if isinstance(value, str)}
+def _begin(context: Context) -> dict[str, str]:
+    """What came with the call, names in lower case, binary values left out; its logs have its id from now on."""
+    metadata = {name: value for name, value in context.invocation_metadata() or () if isinstance(value, str)}
+    set_request_id(metadata.get("x-request-id", ""))
+    return metadata
