@@ -13,7 +13,7 @@ import uvicorn
 
 from red_align.errors import ConfigurationError
 from service.api.rest.app import create_app
-from service.api.rest.connection import connection_with_timeouts
+from service.api.rest.connection import with_timeouts
 from service.api.rpc.server import GrpcServer
 from service.config.settings import Settings
 from service.dataplane import DataPlane
@@ -51,15 +51,17 @@ async def serve(settings: Settings, on_ready: Callable[[int, int], None] | None 
 async def _serve_both(
     settings: Settings, dataplane: DataPlane, stop: asyncio.Event, on_ready: Callable[[int, int], None] | None
 ) -> None:
+    app, connection = with_timeouts(with_request_ids(create_app(dataplane)), settings.client_timeout_s)
     config = uvicorn.Config(
-        with_request_ids(create_app(dataplane)),
+        app,
         host=settings.host,
         port=settings.http_port,
         log_level=settings.log_level.lower(),
         timeout_graceful_shutdown=math.ceil(settings.grace_s),
         lifespan="off",
         log_config=None,  # service.observability.logs
-        http=connection_with_timeouts(settings.client_timeout_s),
+        http=connection,
+        ws="none",
         ssl_certfile=settings.tls_cert,
         ssl_keyfile=settings.tls_key,
     )
