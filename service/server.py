@@ -32,10 +32,15 @@ class _Uvicorn(uvicorn.Server):
 
 
 async def serve(settings: Settings, on_ready: Callable[[int, int], None] | None = None) -> None:
-    """Serve until SIGINT or SIGTERM.
+    """Serve until SIGINT or SIGTERM. Both servers listen at once and answer "not ready" until the engine was reached.
 
-    Both servers listen at once and answer "not ready" until the engine was reached; ``on_ready`` is called with the
-    HTTP and gRPC port when it was. Raises ConfigurationError or ModelMismatch when the service cannot start.
+    Args:
+        settings: The settings.
+        on_ready: Called with the HTTP and gRPC port when the engine was reached.
+
+    Raises:
+        ConfigurationError: A setting is wrong, such as a port that is in use.
+        ModelMismatch: The model does not keep the tensor contract.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -81,7 +86,7 @@ async def _serve_both(
         await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if starting.done():
             starting.result()
-            await rpc.tell_ready()
+            await rpc.set_serving()
             if on_ready is not None:
                 on_ready(http_port, rpc.port)
         await stopping

@@ -13,8 +13,8 @@ class Watchdog:
 
     ``asyncio.timeout`` puts a timer into the loop's heap for each wait and takes it out again, which for messages of
     a fast stream is much work for timers that never fire. Here a wait that ends in time only notes when it began: the
-    one timer, when it fires, looks whether someone has waited for too long, and if not it is set anew for the moment
-    when that would be so.
+    one timer, when it fires, checks whether the wait of that moment is too long, and if not it is set anew for the
+    moment when it would be.
 
     Use it as ``with Watchdog(error) as watchdog:`` around a loop, and ``with watchdog.wait(seconds):`` around each
     await in it. One wait at a time; the task may change from wait to wait.

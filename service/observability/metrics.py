@@ -37,12 +37,22 @@ class Metrics:
         )
 
     def watch(self, name: str, what: str, value: Callable[[], float]) -> None:
-        """A gauge that is read when it is asked for."""
+        """Add a gauge.
+
+        Args:
+            name: Its name without ``red_``.
+            what: Its description.
+            value: Read whenever the metrics are asked for.
+        """
         Gauge(f"red_{name}", what, registry=self._registry).set_function(value)
 
     @contextmanager
     def timed(self, histogram: Histogram) -> Iterator[None]:
-        """The seconds that the block takes, whether it raises or not."""
+        """Observe the seconds that the block takes, whether it raises or not.
+
+        Args:
+            histogram: Where they are observed.
+        """
         began = perf_counter()
         try:
             yield

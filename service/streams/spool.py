@@ -40,7 +40,7 @@ async def run_in_thread(work: Callable[[], T]) -> T:
                 with contextlib.suppress(asyncio.CancelledError):  # Once is enough.
                     await asyncio.wait([task])
         if not task.cancelled():
-            task.exception()  # Seen: the caller is told of its cancellation instead.
+            task.exception()  # Retrieved, so that it is not logged: the caller gets its cancellation instead.
         raise
 
 

@@ -30,7 +30,11 @@ _HEADERS = {408: {"Connection": "close"}, 429: _RETRY, 503: _RETRY, 401: {"WWW-A
 
 
 def create_app(dataplane: DataPlane) -> FastAPI:
-    """The application over a gateway that is started and closed by its owner."""
+    """The application over a data plane that is started and closed by its owner.
+
+    Args:
+        dataplane: The data plane.
+    """
     pages = "/docs" if dataplane.settings.shows_web else None
     summary = "Facial landmarks in video."
     app = FastAPI(title="RED Align", version=__version__, summary=summary, docs_url=pages, redoc_url=None)

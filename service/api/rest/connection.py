@@ -1,7 +1,7 @@
 """HTTP connections of clients that are not waited for: without timeouts one could be held open for ever.
 
 uvicorn bounds the time between requests alone (keep-alive). What is missing is put around its protocol, not into it: a
-connection of asyncio that passes everything on, and an application around ours that tells it when a request runs.
+connection of asyncio that passes everything on, and an application around ours that announces when a request runs.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def with_timeouts(app: ASGIApp, timeout_s: float) -> tuple[ASGIApp, type[asyncio
 
 
 def _announcing(app: ASGIApp) -> ASGIApp:
-    """The application, which tells the connection of a request when that begins and when its answer is complete."""
+    """The application; each request's connection learns when it begins and when its answer is complete."""
 
     async def announced(scope: Scope, receive: Receive, send: Send) -> None:
         connection: _Connection = scope["state"].pop(_STATE)
