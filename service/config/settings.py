@@ -86,8 +86,8 @@ class Settings(BaseSettings):
     client_timeout_s: float = Field(
         60.0,
         gt=0,
-        description="Timeout in seconds of a client: for the next byte of an upload, for a request's whole head, and for "
-        "taking what was sent to it.",
+        description="Timeout in seconds of a client: for the next byte of an upload, for a request's whole head, and "
+        "for taking what was sent to it.",
     )
     upload_min_bytes_per_s: float = Field(
         1024.0,
