@@ -55,7 +55,7 @@ class Server:
 def server(python: str, folder: Path) -> Iterator[Server]:
     """``red-align serve`` of an interpreter's environment, pinned to the first core."""
     command = ["taskset", "-c", "0", str(Path(python).with_name("red-align")), "serve"]
-    ports = {"RED_HTTP_PORT": "0", "RED_GRPC_PORT": "0", "RED_ENGINE_THREADS": "1", "RED_WORKERS": "2"}
+    ports = {"RED_HTTP_PORT": "0", "RED_GRPC_PORT": "0", "RED_ENGINE_THREADS": "1"}
     values = os.environ | ports | {"RED_DECODE_THREADS": "1", "RED_LOG_LEVEL": "WARNING", "RED_MAX_STREAMS": "64"}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=values, cwd=folder) as process:
         assert process.stdout is not None
@@ -64,10 +64,6 @@ def server(python: str, folder: Path) -> Iterator[Server]:
             yield Server(psutil.Process(process.pid), words[3], words[4].removeprefix("grpc://"))
         finally:
             process.terminate()
-
-
-def cost(running: Server, work: int, run: object) -> None:
-    """See main."""
 
 
 class Stream:

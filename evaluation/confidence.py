@@ -13,7 +13,7 @@ from evaluation.stills import EvaluationResult
 from red_align.contract import CONFIDENT_ERROR
 from red_align.datasets.labelled_faces import LabelledFace
 from red_align.datasets.protocol import auroc
-from red_align.engine.base import Engine
+from red_align.engine.base import Engine, StepRequest
 from red_align.tracking.rules import face_score
 
 
@@ -28,23 +28,21 @@ class ConfidenceFigures:
     auroc_half_shifted: float
 
 
-async def evaluate_confidence(
-    engine: Engine, faces: Sequence[LabelledFace], judged: EvaluationResult
-) -> ConfidenceFigures:
-    """Figures of the crops that were judged, and of two crops without a whole face for each picture."""
-    right = judged.errors < CONFIDENT_ERROR
-    scores = judged.confidence.mean(1)
+def evaluate_confidence(engine: Engine, faces: Sequence[LabelledFace], result: EvaluationResult) -> ConfidenceFigures:
+    """Figures of the crops that were evaluated, and of two crops without a whole face for each picture."""
+    right = result.errors < CONFIDENT_ERROR
+    scores = result.confidence.mean(1)
     rng = np.random.default_rng(0)
 
-    async def negative(cut: Callable[[LabelledFace, np.random.Generator], Crop]) -> float:
+    def negative(cut: Callable[[LabelledFace, np.random.Generator], Crop]) -> float:
         prior = engine.info.scheme.mean_shape.astype(np.float32)
-        found = [await engine.acquire(cut(face, rng), prior) for face in faces]
+        found = [engine.submit(StepRequest(cut(face, rng), prior)).result() for face in faces]
         return auroc(scores, np.array([face_score(f.confidence) for f in found]))
 
     return ConfidenceFigures(
-        float(judged.confidence.mean()),
+        float(result.confidence.mean()),
         float(right.mean()),
-        calibration_error(judged.confidence, right),
-        await negative(background),
-        await negative(half_shifted),
+        calibration_error(result.confidence, right),
+        negative(background),
+        negative(half_shifted),
     )

@@ -1,6 +1,6 @@
 """``make eval DATA=<folder> [MODEL=<onnx>]``: everything that the folder allows to measure, and two pictures.
 
-Below DATA: pictures with ``.pts`` (300-W) are judged by the protocol, through ``POST /align``, in motion and for
+Below DATA: pictures with ``.pts`` (300-W) are evaluated by the protocol, through ``POST /align``, in motion and for
 loss and return; videos are followed, with errors where they have labels (300-VW: vid.avi, annot/000001.pts).
 """
 
@@ -26,8 +26,9 @@ from red_align.engine.base import Engine
 from red_align.schemes import PointScheme
 from red_align.tracking.detector import Detector
 from red_align.tracking.tracker import TrackingOptions
+from service import lifecycle
 from service.config.settings import MODEL_FOLDER, Settings
-from service.dataplane import DataPlane
+from service.factory import make_dataplane
 
 SPEEDS = (0.01, 0.02, 0.03, 0.05)
 
@@ -53,28 +54,29 @@ class Evaluation:
         self.args = args
         folder = args.model.parent if args.model.is_file() else args.model
         self.settings = Settings(model_dir=folder)
-        self.gateway = DataPlane.from_settings(self.settings)
-        s = self.settings
-        self.options = TrackingOptions(
-            1, s.detect_every, s.search_every, s.track_lost_threshold, s.track_activation_threshold
-        )
+        self.dataplane = make_dataplane(self.settings)
 
     @property
     def engine(self) -> Engine:
-        """The gateway's."""
-        return self.gateway.engine
+        """The service's."""
+        return self.dataplane.engine
 
     @property
     def detector(self) -> Detector:
-        """The gateway's."""
-        return self.gateway.detector
+        """The service's."""
+        return self.dataplane.detector
+
+    @property
+    def options(self) -> TrackingOptions:
+        """The service's."""
+        return self.dataplane.tracking
 
     async def run(self) -> None:
         """Judge what there is."""
         info = self.engine.info
         print(f"model {info.preset} of run {info.training_run}, {info.scheme.name}; data {self.args.data.name}")
         self.args.out.mkdir(parents=True, exist_ok=True)
-        await self.gateway.start()
+        await lifecycle.start(self.dataplane)
         faces = picture_faces(self.args.data, limit=self.args.limit)
         clips = list(find_clips(self.args.data))
         if not faces and not clips:
@@ -82,43 +84,43 @@ class Evaluation:
         if faces:
             await self.pictures(faces)
         if clips:
-            judged = [await evaluate_clip(self.settings, self.engine, self.detector, path) for path in clips]
-            _say(report.clip_lines(judged))
-        await self.gateway.close()
+            figures = [evaluate_clip(self.engine, self.detector, self.options, path) for path in clips]
+            _say(report.clip_lines(figures))
+        await lifecycle.close(self.dataplane)
 
     async def pictures(self, faces: list[LabelledFace]) -> None:
         """All that labelled pictures allow."""
         scheme = self.engine.info.scheme
         print(f"{len(faces)} pictures, {self.args.draws} draws of the box error\n")
         print(f"{'':<34}{'NME %':>7}{'median':>8}{'over 8 %':>9}{'AUC 8 %':>8}")
-        known = await evaluate_crops(self.engine, faces, upright=True, draws=self.args.draws)
-        axis = await evaluate_crops(self.engine, faces, upright=False, draws=self.args.draws)
-        sent = await evaluate_pictures(self.gateway, faces)
+        known = evaluate_crops(self.engine, faces, upright=True, draws=self.args.draws)
+        axis = evaluate_crops(self.engine, faces, upright=False, draws=self.args.draws)
+        sent = await evaluate_pictures(self.dataplane, faces)
         rows = {"box of the truth, roll known": known, "box of the truth, axis-aligned": axis, "POST /align": sent}
-        for name, judged in rows.items():
-            _say(report.still_lines(name, judged, scheme), gap=False)
+        for name, result in rows.items():
+            _say(report.still_lines(name, result, scheme), gap=False)
         if self.args.offset:
             _say(report.still_lines("roll known, offsets taken out", without_offset(known, scheme), scheme), gap=False)
-        _say(report.confidence_lines(await evaluate_confidence(self.engine, faces, known)))
+        _say(report.confidence_lines(evaluate_confidence(self.engine, faces, known)))
         some = faces[: self.args.in_motion]
-        motion = [await evaluate_motion(self.engine, self.detector, self.options, some, speed) for speed in SPEEDS]
+        motion = [evaluate_motion(self.engine, self.detector, self.options, some, speed) for speed in SPEEDS]
         _say(report.motion_lines(motion))
-        _say(report.track_lines(await evaluate_tracks(self.engine, self.detector, self.options, some)))
-        report.draw_curves({name: judged.nme for name, judged in rows.items()}, self.args.out / "errors.png")
+        _say(report.track_lines(evaluate_tracks(self.engine, self.detector, self.options, some)))
+        report.draw_curves({name: result.nme for name, result in rows.items()}, self.args.out / "errors.png")
         report.draw_worst(faces, sent, scheme, self.args.out / "worst.png")
         print(f"wrote {self.args.out / 'errors.png'} and {self.args.out / 'worst.png'}\n")
 
 
-def without_offset(judged: EvaluationResult, scheme: PointScheme) -> EvaluationResult:
+def without_offset(result: EvaluationResult, scheme: PointScheme) -> EvaluationResult:
     """Errors after the mean offset of each point, in eye distances, is taken out.
 
     For trackers whose points lie by another convention than the labels; crops are upright, so an offset means
     the same in each.
     """
-    truth = judged.truth
+    truth = result.truth
     eyes = np.array([scheme.eye_distance(t) for t in truth])[:, None, None]
-    error = (judged.points - truth) / eyes
-    return replace(judged, errors=np.linalg.norm(error - error.mean(0), axis=2))
+    error = (result.points - truth) / eyes
+    return replace(result, errors=np.linalg.norm(error - error.mean(0), axis=2))
 
 
 def _say(lines: Sequence[str], *, gap: bool = True) -> None:

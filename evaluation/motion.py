@@ -1,13 +1,12 @@
 """Labelled pictures in known motion: does following a face lose accuracy against looking anew, and does it lag?
 
 Each picture goes round a circle of a fifth of the face's size, its rim as fast as asked, and is followed by the
-service's session with its own detector. The same crops without prior and memory are the comparison.
+library's tracker with its own detector. The same crops without prior and memory are the comparison.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import cv2
@@ -17,9 +16,8 @@ from evaluation.metrics import Array, lag_frames, point_errors
 from evaluation.recording import RecordingEngine
 from red_align.datasets.labelled_faces import LabelledFace
 from red_align.engine.base import Engine
-from red_align.frames import Frame
 from red_align.tracking.detector import Detector
-from red_align.tracking.tracker import Session, TrackingOptions
+from red_align.tracking.tracker import Tracker, TrackingOptions
 
 RADIUS = 0.2
 FRAMES = 24
@@ -36,21 +34,20 @@ class MotionFigures:
     lost: int
 
 
-async def evaluate_motion(
+def evaluate_motion(
     engine: Engine, detector: Detector, options: TrackingOptions, faces: Sequence[LabelledFace], speed: float
 ) -> MotionFigures:
     """Follow every face at ``speed`` (share of its size a frame)."""
     tracked, still, lags, lost = [], [], [], 0
-    with ThreadPoolExecutor(1) as workers:
-        for face in faces:
-            found = await _follow(engine, detector, workers, options, face, speed)
-            if found is None:
-                lost += 1
-                continue
-            errors, alone, lag = found
-            tracked.append(errors)
-            still.append(alone)
-            lags.append(lag)
+    for face in faces:
+        found = _follow(engine, detector, options, face, speed)
+        if found is None:
+            lost += 1
+            continue
+        errors, alone, lag = found
+        tracked.append(errors)
+        still.append(alone)
+        lags.append(lag)
     return MotionFigures(speed, _mean(tracked), _mean(still), _mean(lags), lost)
 
 
@@ -58,32 +55,24 @@ def _mean(values: list[float]) -> float:
     return float(np.mean(values)) if values else float("nan")
 
 
-async def _follow(
-    engine: Engine,
-    detector: Detector,
-    workers: ThreadPoolExecutor,
-    options: TrackingOptions,
-    face: LabelledFace,
-    speed: float,
+def _follow(
+    engine: Engine, detector: Detector, options: TrackingOptions, face: LabelledFace, speed: float
 ) -> tuple[float, float, float] | None:
     recorder = RecordingEngine(engine)
-    session = Session(recorder, detector, workers, options)
     scheme = engine.info.scheme
     ids = list(scheme.of_ibug68)
     path = circle(float(np.ptp(face.points, axis=0).max()), speed)
     tracked, still, truth = [], [], []
-    for t, shift in enumerate(path):
-        result = await session.step(Frame(t, t / 25.0, moved(face.image, shift)))
-        pair = recorder.take(result)
-        if t == 0:
-            continue
-        if pair is None:
-            await session.close()
-            return None
-        tracked.append(pair.tracked)
-        still.append(pair.still)
-        truth.append(face.points[ids] + shift)
-    await session.close()
+    with Tracker(engine=recorder, detector=detector, options=options) as tracker:
+        for t, shift in enumerate(path):
+            pair = recorder.take(tracker.track(moved(face.image, shift), t / 25.0))
+            if t == 0:
+                continue
+            if pair is None:
+                return None
+            tracked.append(pair.tracked)
+            still.append(pair.still)
+            truth.append(face.points[ids] + shift)
     errors = [point_errors(p, q, scheme).mean() for p, q in zip(tracked, truth, strict=True)]
     alone = [point_errors(p, q, scheme).mean() for p, q in zip(still, truth, strict=True)]
     return float(np.mean(errors)), float(np.mean(alone)), lag_frames(np.array(tracked), np.array(truth))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from red_align.engine.base import Array, Engine, ModelInfo, StepResult
+from red_align.engine.base import Array, Engine, ModelInfo, StepRequest, StepResult
 from red_align.frames import FrameResult
 from red_align.geometry import fit_similarity
 
@@ -37,41 +38,37 @@ class RecordingEngine:
         """The inner engine's."""
         return self._inner.sequences
 
-    async def start(self) -> None:
+    def start(self) -> None:
         """See Engine.start."""
-        await self._inner.start()
+        self._inner.start()
 
-    async def acquire(self, crop: NDArray[np.uint8], prior: Array, resume: Array | None = None) -> StepResult:
+    def submit(self, request: StepRequest) -> Future[StepResult]:
+        """Passed on; after a step the crop alone as well: all passes from the mean shape, fresh memory."""
+        future = self._inner.submit(request)
+        if request.sequence:
+            prior = self.info.scheme.mean_shape.astype(np.float32)
+            alone = self._inner.submit(StepRequest(request.crop, prior))
+            self._last = (future.result().points, alone.result().points)
+        return future
+
+    def end(self, sequence: str) -> None:
         """Passed on."""
-        return await self._inner.acquire(crop, prior, resume)
+        self._inner.end(sequence)
 
-    async def step(
-        self, sequence: str, crop: NDArray[np.uint8], prior: Array, *, start: bool = False, resume: Array | None = None
-    ) -> StepResult:
-        """Passed on, and then the crop alone: all passes from the mean shape, fresh memory."""
-        result = await self._inner.step(sequence, crop, prior, start=start, resume=resume)
-        alone = await self._inner.acquire(crop, self.info.scheme.mean_shape.astype(np.float32))
-        self._last = (result.points, alone.points)
-        return result
-
-    async def end(self, sequence: str) -> None:
+    def close(self) -> None:
         """Passed on."""
-        await self._inner.end(sequence)
-
-    async def close(self) -> None:
-        """Passed on."""
-        await self._inner.close()
+        self._inner.close()
 
     def take(self, result: FrameResult) -> Pair | None:
         """The pair of the frame that was just answered; None where its face does not come from a step.
 
-        The way from crop to frame is that from the step's points to the answer's, which differ by nothing else.
+        The transform from crop to frame is that from the step's points to the answer's, which differ by nothing else.
         """
         last, self._last = self._last, None
         if last is None or not result.faces:
             return None
         tracked = np.asarray(result.faces[0].landmarks.points, np.float64)
-        way = fit_similarity(last[0], tracked)
-        if np.abs(way.apply(last[0]) - tracked).max() > 0.01:
-            return None  # The session looked again.
-        return Pair(tracked, way.apply(last[1]))
+        transform = fit_similarity(last[0], tracked)
+        if np.abs(transform.apply(last[0]) - tracked).max() > 0.01:
+            return None  # The tracker acquired the face once more.
+        return Pair(tracked, transform.apply(last[1]))

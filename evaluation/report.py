@@ -24,16 +24,16 @@ from red_align.schemes import PointScheme
 _TILE = 320
 
 
-def still_lines(name: str, judged: EvaluationResult, scheme: PointScheme) -> list[str]:
+def still_lines(name: str, result: EvaluationResult, scheme: PointScheme) -> list[str]:
     """NME mean and median, failures, AUC, then the regions. Means are over found faces; a miss is a failure."""
-    nme = judged.nme
+    nme = result.nme
     found = np.isfinite(nme)
     missed = f", {int((~found).sum())} missed" if not found.all() else ""
     head = (
         f"{name:<34}{100 * nme[found].mean():>7.2f}{100 * np.median(nme):>8.2f}"
         f"{100 * (nme > FAILURE).mean():>9.1f}{area_under_curve(nme):>8.3f}{missed}"
     )
-    parts = [f"{k} {100 * judged.errors[found][:, ids].mean():.2f}" for k, ids in region_points(scheme).items()]
+    parts = [f"{k} {100 * result.errors[found][:, ids].mean():.2f}" for k, ids in region_points(scheme).items()]
     return [head, "    " + ", ".join(parts)]
 
 
@@ -109,11 +109,11 @@ def draw_curves(curves: dict[str, Array], out: Path) -> None:
 
 
 def draw_worst(
-    faces: Sequence[LabelledFace], judged: EvaluationResult, scheme: PointScheme, out: Path, count: int = 12
+    faces: Sequence[LabelledFace], result: EvaluationResult, scheme: PointScheme, out: Path, count: int = 12
 ) -> None:
     """The pictures with the largest errors, once each: labels green, found points red. Needs points in pictures."""
-    order = np.argsort(-np.where(np.isfinite(judged.nme), judged.nme, 1e9))[:count]
-    tiles = [_tile(faces[judged.face[i]], judged.points[i], judged.nme[i], scheme) for i in order]
+    order = np.argsort(-np.where(np.isfinite(result.nme), result.nme, 1e9))[:count]
+    tiles = [_tile(faces[result.face[i]], result.points[i], result.nme[i], scheme) for i in order]
     tiles += [np.zeros_like(tiles[0])] * (-len(tiles) % 4)
     rows = [np.hstack(tiles[i : i + 4]) for i in range(0, len(tiles), 4)]
     cv2.imwrite(str(out), np.vstack(rows))

@@ -13,14 +13,14 @@ import numpy as np
 from evaluation.metrics import Array, point_errors
 from red_align.datasets.labelled_faces import IMAGE_SUFFIXES, LabelledFace
 from red_align.datasets.protocol import draw
-from red_align.engine.base import Engine
+from red_align.engine.base import Engine, StepRequest
 from service.api.rest.app import create_app
 from service.dataplane import DataPlane
 
 
 @dataclass(frozen=True)
 class EvaluationResult:
-    """Faces that were looked at, one row a look.
+    """Faces that were evaluated, one row a crop or picture.
 
     ``errors`` [N, L] are point errors over the eye distance, infinite where the face was missed;
     ``confidence`` [N, L]; ``points`` and ``truth`` [N, L, 2] in the pixels of the crop or picture; ``face`` [N]
@@ -39,9 +39,7 @@ class EvaluationResult:
         return np.asarray(self.errors.mean(1))
 
 
-async def evaluate_crops(
-    engine: Engine, faces: Sequence[LabelledFace], *, upright: bool, draws: int = 5
-) -> EvaluationResult:
+def evaluate_crops(engine: Engine, faces: Sequence[LabelledFace], *, upright: bool, draws: int = 5) -> EvaluationResult:
     """Every draw of red_align.datasets.protocol through ``red_acquire``."""
     data = draw(faces, upright=upright, draws=draws)
     scheme = engine.info.scheme
@@ -49,7 +47,7 @@ async def evaluate_crops(
     truth = data.points[:, list(scheme.of_ibug68)]
     errors, confidence, points = [], [], []
     for crop, at in zip(data.crops, truth, strict=True):
-        found = await engine.acquire(crop, prior)
+        found = engine.submit(StepRequest(crop, prior)).result()
         errors.append(point_errors(found.points.astype(np.float64), at, scheme))
         confidence.append(found.confidence)
         points.append(found.points)

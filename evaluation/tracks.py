@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import cv2
@@ -13,10 +12,9 @@ from numpy.typing import NDArray
 from evaluation.negatives import without_face
 from red_align.datasets.labelled_faces import LabelledFace
 from red_align.engine.base import Engine
-from red_align.frames import Frame
 from red_align.geometry import fit_similarity
 from red_align.tracking.detector import Detector
-from red_align.tracking.tracker import Session, TrackingOptions
+from red_align.tracking.tracker import Tracker, TrackingOptions
 
 Image = NDArray[np.uint8]
 BEFORE, GONE, AFTER = 10, 12, 12
@@ -39,42 +37,41 @@ class TrackFigures:
     others: int
 
 
-async def evaluate_tracks(
+def evaluate_tracks(
     engine: Engine, detector: Detector, options: TrackingOptions, faces: Sequence[LabelledFace]
 ) -> TrackFigures:
     """One clip of loss and return a face, one cut to the face half the list away: neighbours may be one person."""
     rng = np.random.default_rng(0)
     lost, back, cut, skipped, others = [], [], [], 0, 0
-    with ThreadPoolExecutor(1) as workers:
-        half = (len(faces) + 1) // 2
-        for face, other in zip(faces, [*faces[half:], *faces[:half]], strict=True):
-            empty = without_face(face, rng)
-            if detector.detect(empty):
-                others += 1
-                continue
-            clip = [face.image] * BEFORE + [empty] * GONE + [face.image] * AFTER
-            ids = await track_ids(Session(engine, detector, workers, options), clip, rng)
-            if ids[BEFORE - 1] is None:
-                skipped += 1
-                continue
-            gone, there = ids[BEFORE : BEFORE + GONE], ids[BEFORE + GONE :]
-            lost.append(next((i for i, k in enumerate(gone, 1) if k is None), NEVER))
-            back.append(next((i for i, k in enumerate(there, 1) if k not in (None, ids[BEFORE - 1])), NEVER))
-            clip = [face.image] * BEFORE + [in_place_of(face, other)] * AFTER
-            ids = await track_ids(Session(engine, detector, workers, options), clip, rng)
-            first = ids[BEFORE - 1]
-            cut.append(next((i for i, k in enumerate(ids[BEFORE:], 1) if k not in (None, first)), NEVER))
+    half = (len(faces) + 1) // 2
+    for face, other in zip(faces, [*faces[half:], *faces[:half]], strict=True):
+        empty = without_face(face, rng)
+        if detector.detect(empty):
+            others += 1
+            continue
+        clip = [face.image] * BEFORE + [empty] * GONE + [face.image] * AFTER
+        ids = track_ids(Tracker(engine=engine, detector=detector, options=options), clip, rng)
+        if ids[BEFORE - 1] is None:
+            skipped += 1
+            continue
+        gone, there = ids[BEFORE : BEFORE + GONE], ids[BEFORE + GONE :]
+        lost.append(next((i for i, k in enumerate(gone, 1) if k is None), NEVER))
+        back.append(next((i for i, k in enumerate(there, 1) if k not in (None, ids[BEFORE - 1])), NEVER))
+        clip = [face.image] * BEFORE + [in_place_of(face, other)] * AFTER
+        ids = track_ids(Tracker(engine=engine, detector=detector, options=options), clip, rng)
+        first = ids[BEFORE - 1]
+        cut.append(next((i for i, k in enumerate(ids[BEFORE:], 1) if k not in (None, first)), NEVER))
     return TrackFigures(lost, back, cut, skipped, others)
 
 
-async def track_ids(session: Session, clip: Sequence[Image], rng: np.random.Generator) -> list[int | None]:
+def track_ids(tracker: Tracker, clip: Sequence[Image], rng: np.random.Generator) -> list[int | None]:
     """The track of each frame, or None; every frame gets noise of its own, as a camera's has."""
     ids: list[int | None] = []
     for t, image in enumerate(clip):
         noisy = np.clip(image + rng.normal(0, 2.0, image.shape), 0, 255).astype(np.uint8)
-        result = await session.step(Frame(t, t / 25.0, noisy))
+        result = tracker.track(noisy, t / 25.0)
         ids.append(result.faces[0].track_id if result.faces else None)
-    await session.close()
+    tracker.close()
     return ids
 
 

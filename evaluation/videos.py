@@ -1,4 +1,4 @@
-"""Videos through the service's clip code: 300-VW folders with labels, and plain clips for jitter alone."""
+"""Videos through the library's tracker: 300-VW folders with labels, and plain clips for jitter alone."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from red_align.datasets.pts import read_pts
 from red_align.engine.base import Engine
 from red_align.frames import FrameResult
 from red_align.geometry import Points
+from red_align.media.reader import DecodeLimits, open_media
 from red_align.schemes import IBUG68
 from red_align.tracking.detector import Detector
-from service.config.settings import Settings
-from service.dataplane import ClipOptions, DataPlane
+from red_align.tracking.tracker import Tracker, TrackingOptions
 
 CLIP_SUFFIXES = (".mp4", ".avi", ".mpg", ".mov", ".mkv", ".webm")
 
@@ -55,18 +55,17 @@ class _Run:
     still: list[Array]
 
 
-async def evaluate_clip(settings: Settings, engine: Engine, detector: Detector, path: Path) -> ClipFigures:
+def evaluate_clip(engine: Engine, detector: Detector, options: TrackingOptions, path: Path) -> ClipFigures:
     """Follow one face through a clip as ``POST /align`` does, and compare with the labels beside it if there are."""
     recorder = RecordingEngine(engine)
-    dataplane = DataPlane(settings, recorder, detector)
-    dataplane.ready = True
     scheme = engine.info.scheme
     truth = labels(path)
     runs: list[_Run] = []
     errors, tracks, without, count = [], set(), 0, 0
     last = -1
-    async with dataplane.clip(path, ClipOptions()) as clip:
-        async for result in clip.results():
+    reader = open_media(path, DecodeLimits())
+    with Tracker(engine=recorder, detector=detector, options=options) as tracker:
+        for result in map(tracker.process, reader.frames()):
             count += 1
             without += not result.faces
             tracks |= {face.track_id for face in result.faces}
@@ -74,6 +73,7 @@ async def evaluate_clip(settings: Settings, engine: Engine, detector: Detector, 
                 errors.append(_error(result, known[list(scheme.of_ibug68)], IBUG68.eye_distance(known)))
             pair = recorder.take(result)
             last = _extend(runs, pair, result, last)
+    reader.close()
     long = [run for run in runs if len(run.tracked) >= 3]
     eyes = [np.array([scheme.eye_distance(p) for p in run.tracked]) for run in long]
     return ClipFigures(

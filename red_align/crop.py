@@ -38,12 +38,10 @@ def crop_face(image: NDArray[np.uint8], region: FaceRegion, size: int = CROP_SIZ
 
 
 def _averaged_part(image: NDArray[np.uint8], region: FaceRegion, factor: int) -> tuple[NDArray[np.uint8], Similarity]:
-    """The part of the image around the region, averaged over factor x factor pixels, and the way into it."""
+    """The part of the image around the region, averaged over factor x factor pixels, and the transform into it."""
     height, width = image.shape[:2]
-    reach = region.side * math.sqrt(0.5) + 2 * factor
-    x0, x1 = _clamp(region.cx - reach, width), _clamp(region.cx + reach, width)
-    y0, y1 = _clamp(region.cy - reach, height), _clamp(region.cy + reach, height)
-    w, h = (x1 - x0) // factor, (y1 - y0) // factor
+    x0, w = _blocks(region.cx, region, factor, width)
+    y0, h = _blocks(region.cy, region, factor, height)
     if w < 1 or h < 1:  # The region hardly touches the image: nothing to average, nothing to see.
         return np.zeros((1, 1, 3), np.uint8), Similarity(1.0, 0.0, -1e6, -1e6)
     part = image[y0 : y0 + h * factor, x0 : x0 + w * factor]
@@ -52,6 +50,20 @@ def _averaged_part(image: NDArray[np.uint8], region: FaceRegion, factor: int) ->
     offset = (factor - 1) / 2.0
     shrink = Similarity(1.0 / factor, 0.0, -(x0 + offset) / factor, -(y0 + offset) / factor)
     return np.asarray(small, np.uint8), shrink
+
+
+def _blocks(centre: float, region: FaceRegion, factor: int, size: int) -> tuple[int, int]:
+    """First pixel and number of the blocks that cover a region along one side of an image of ``size`` pixels.
+
+    Blocks are counted from the edge of the square that holds the region whatever its angle, so that they stay where
+    they are while it turns; only those that the region reaches are averaged.
+    """
+    widest = region.side * math.sqrt(0.5) + 2 * factor
+    first, last = _clamp(centre - widest, size), _clamp(centre + widest, size)
+    reach = 0.5 * region.side * (abs(math.cos(region.angle)) + abs(math.sin(region.angle))) + 2 * factor
+    skipped = max(int((centre - reach - first) // factor), 0)
+    count = min(math.ceil((centre + reach - first) / factor) + 1, (last - first) // factor)
+    return first + skipped * factor, count - skipped
 
 
 def _clamp(value: float, size: int) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -20,18 +21,25 @@ GRID_STEPS = 16
 """Steps of ``FaceRegion.on_grid`` in a crop pixel: coarser ones can be seen as trembling (1/8: 3 % more)."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Similarity:
-    """Rotation, uniform scale and translation: ``p -> scale * R(angle) p + (tx, ty)``."""
+    """Rotation, uniform scale and translation: ``p -> scale * R(angle) p + (tx, ty)``.
+
+    Attributes:
+        scale: Factor of lengths, above 0.
+        angle: Rotation in radians, from +x towards +y.
+        tx: Shift to the right, pixels of the target.
+        ty: Shift downwards, pixels of the target.
+    """
 
     scale: float
     angle: float
     tx: float
     ty: float
 
-    @property
+    @cached_property
     def matrix(self) -> NDArray[np.float64]:
-        """The transform as float64 [2, 3], the form that OpenCV's warpAffine takes."""
+        """The transform as float64 [2, 3], the form that OpenCV's warpAffine takes; not to be changed."""
         c, s = self.scale * math.cos(self.angle), self.scale * math.sin(self.angle)
         return np.array([[c, -s, self.tx], [s, c, self.ty]], dtype=np.float64)
 
@@ -101,7 +109,7 @@ class FaceBox:
         return both / either if either > 0.0 else 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class FaceRegion:
     """The square of a frame that the network looks at: centre and side in frame pixels, turned by ``angle``.
 
@@ -114,11 +122,25 @@ class FaceRegion:
     angle: float
 
     def to_frame(self, size: int) -> Similarity:
-        """The transform from a crop of ``size`` x ``size`` pixels to the frame."""
-        middle = (size - 1) / 2.0
-        turn = Similarity(self.side / size, self.angle, 0.0, 0.0)
-        tx, ty = np.array([self.cx, self.cy]) - turn.apply(np.array([middle, middle]))
-        return Similarity(turn.scale, self.angle, float(tx), float(ty))
+        """The transform from a crop to the frame; computed once for each size.
+
+        Args:
+            size: Side of the crop, pixels.
+
+        Returns:
+            Crop pixels to frame pixels.
+        """
+        found = self._to_frame.get(size)
+        if found is None:
+            middle = (size - 1) / 2.0
+            turn = Similarity(self.side / size, self.angle, 0.0, 0.0)
+            tx, ty = np.array([self.cx, self.cy]) - turn.apply(np.array([middle, middle]))
+            found = self._to_frame[size] = Similarity(turn.scale, self.angle, float(tx), float(ty))
+        return found
+
+    @cached_property
+    def _to_frame(self) -> dict[int, Similarity]:
+        return {}
 
     def on_grid(self, size: int) -> FaceRegion:
         """The nearest region whose crop's edges lie on a grid of 1 / GRID_STEPS crop pixels (side and angle too).

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from importlib import resources
 
 import numpy as np
@@ -42,10 +42,12 @@ class PointScheme:
         """L, the number of points."""
         return len(self.mirror)
 
-    @property
+    @cached_property
     def mean_shape(self) -> NDArray[np.float64]:
-        """The mean face in pixels of the 128x128 crop, float64 [L, 2] (a copy)."""
-        return _mean_shape_68()[list(self.of_ibug68)].copy()
+        """The mean face in pixels of the 128x128 crop, float64 [L, 2], read-only."""
+        shape = _mean_shape_68()[list(self.of_ibug68)]
+        shape.setflags(write=False)
+        return shape
 
     def eye_distance(self, points: NDArray[np.floating]) -> float:
         """Distance of the outer eye corners in the unit of the points [L, 2]."""

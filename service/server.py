@@ -12,11 +12,13 @@ from collections.abc import Callable
 import uvicorn
 
 from red_align.errors import ConfigurationError
+from service import lifecycle
 from service.api.rest.app import create_app
 from service.api.rest.connection import with_timeouts
 from service.api.rpc.server import GrpcServer
 from service.config.settings import Settings
 from service.dataplane import DataPlane
+from service.factory import make_dataplane
 from service.observability.logs import with_request_ids
 
 log = logging.getLogger(__name__)
@@ -46,11 +48,11 @@ async def serve(settings: Settings, on_ready: Callable[[int, int], None] | None 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    dataplane = DataPlane.from_settings(settings)
+    dataplane = make_dataplane(settings)
     try:
         await _serve_both(settings, dataplane, stop, on_ready)
     finally:
-        await dataplane.close()
+        await lifecycle.close(dataplane)
 
 
 async def _serve_both(
@@ -74,7 +76,7 @@ async def _serve_both(
     rpc = GrpcServer(dataplane)
     await rpc.start()
     serving = asyncio.create_task(_run_http(http))
-    starting = asyncio.create_task(dataplane.start())
+    starting = asyncio.create_task(lifecycle.start(dataplane))
     stopping = asyncio.create_task(stop.wait())
     try:
         while not http.started and not serving.done():  # noqa: ASYNC110 - uvicorn has no event for it

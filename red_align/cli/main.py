@@ -1,24 +1,33 @@
-"""``red-align CLIP -o out.json``, ``red-align serve``, ``config``, ``key``; each imports what it needs when called."""
+"""``red-align CLIP -o out.json``; the server adds ``serve``, ``config``, ``key`` as entry points."""
 
 from __future__ import annotations
 
 import argparse
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from importlib.metadata import entry_points
 from pathlib import Path
 
 from red_align.errors import RedAlignError
 
+COMMANDS = "red_align.commands"
+"""Group of entry points: subcommands of other distributions, such as red-align-server."""
+SERVER_COMMANDS = ("serve", "config", "key")
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Entry point; gives the exit status: 0 done, 1 a told error, 2 wrong usage, 3 an incomplete clip."""
+    """Entry point.
+
+    Args:
+        arguments: Of the command line; those of the process where not given.
+
+    Returns:
+        Exit status: 0 done, 1 an error that was reported, 2 wrong usage, 3 an incomplete clip.
+    """
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        for name, command in (("serve", _serve), ("config", _config), ("key", _key)):
-            if given[:1] == [name]:
-                return command(given[1:])
-        return _align(given)
+        return _command(given)
     except RedAlignError as error:
         print(f"red-align: {error.message}", file=sys.stderr)
         return 1
@@ -28,57 +37,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _serve(given: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="red-align serve", description="Serve REST and gRPC (settings: RED_...).")
-    parser.parse_args(given)
-    import asyncio
-
-    from service.config.settings import read_settings
-    from service.observability.logs import configure_logs
-    from service.observability.tracing import configure_tracing, end_tracing
-    from service.server import serve
-
-    settings = read_settings()
-    configure_logs(settings.log_level, settings.log_format)
-    configure_tracing(settings.otlp_endpoint)
-
-    def told(http: int, rpc: int) -> None:
-        scheme = "https" if settings.tls_cert else "http"
-        print(f"red-align is ready: {scheme}://{settings.host}:{http}  grpc://{settings.host}:{rpc}", flush=True)
-
-    try:
-        asyncio.run(serve(settings, told))
-    finally:
-        end_tracing()
-    return 0
-
-
-def _config(given: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="red-align config", description="The settings in effect, secrets hidden.")
-    parser.parse_args(given)
-    from service.config.settings import read_settings
-
-    settings = read_settings()
-    for name, field in type(settings).model_fields.items():
-        print(f"# {field.description}\nRED_{name.upper()}={_shown(getattr(settings, name))}")
-    return 0
-
-
-def _shown(value: object) -> str:
-    """As the variable would be written; a secret that is set is ******** (str of pydantic's SecretStr)."""
-    return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _key(given: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="red-align key", description="A new API key, and the line that admits it.")
-    parser.add_argument("tenant", help="whom the key is for")
-    options = parser.parse_args(given)
-    from service.security.credentials import hash_of, new_key
-
-    key = new_key()
-    print(f"{options.tenant} {hash_of(key)}")
-    print(f"The key, which is not stored anywhere: {key}", file=sys.stderr)
-    return 0
+def _command(given: list[str]) -> int:
+    name = given[0] if given else ""
+    for entry in entry_points(group=COMMANDS, name=name):
+        run: Callable[[Sequence[str]], int] = entry.load()
+        return run(given[1:])
+    if name in SERVER_COMMANDS and not Path(name).exists():
+        print(f"red-align: '{name}' comes with the server: pip install red-align-server", file=sys.stderr)
+        return 2
+    return _align(given)
 
 
 def _align(given: list[str]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,7 +16,16 @@ Array = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """What a loaded model says of itself."""
+    """What a loaded model says of itself.
+
+    Attributes:
+        preset: Name of the network's sizes, such as ``edge``.
+        training_run: Name of the run that made the weights.
+        contract_version: Version of the tensor contract (see ``red_align.contract``).
+        scheme: Points that it gives.
+        memory_size: S, floats of recurrent memory.
+        engine: ``embedded`` or ``triton``.
+    """
 
     preset: str
     training_run: str
@@ -26,10 +36,34 @@ class ModelInfo:
 
 
 @dataclass(frozen=True, slots=True)
-class StepResult:
-    """One face of one frame: points float32 [L, 2] in crop pixels, confidence [L], memory [S].
+class StepRequest:
+    """One network step: one frame of one face.
 
-    ``resumed`` where the memory's holder was lost and the sequence was begun again with what was kept.
+    Attributes:
+        crop: RGB uint8 [128, 128, 3].
+        prior: float32 [L, 2], crop pixels: the last frame's points, or the mean shape where there is no last frame.
+        memory: float32 [S] of the last answer to this face, None for a fresh one. A sequence begins with it; one that
+            the engine has lost goes on with it.
+        sequence: The face's sequence. Without one this is an acquisition: the points of a face without a last frame.
+        start: Whether the sequence begins, or begins anew, here.
+    """
+
+    crop: NDArray[np.uint8]
+    prior: Array
+    memory: Array | None = None
+    sequence: str = ""
+    start: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """The answer to one step.
+
+    Attributes:
+        points: float32 [L, 2], crop pixels.
+        confidence: float32 [L], 0 to 1.
+        memory: float32 [S], to be handed back with the next request.
+        resumed: Whether the engine had lost the sequence and went on with the request's memory.
     """
 
     points: Array
@@ -39,40 +73,41 @@ class StepResult:
 
 
 class Engine(Protocol):
-    """Runs network steps. All calls of one sequence come one after another; sequences run side by side."""
+    """Runs network steps. Requests of one sequence come one after another; sequences run side by side.
+
+    All methods may be called from any thread.
+    """
 
     @property
     def info(self) -> ModelInfo:
-        """The loaded model; NotReady before one was reached."""
+        """The loaded model; raises NotReady before one was reached."""
         ...
 
     @property
     def sequences(self) -> int:
-        """Sequences that are under way."""
+        """Sequences that hold a slot now."""
         ...
 
-    async def start(self) -> None:
+    def start(self) -> None:
         """Reach the model, however long that takes; raises ModelMismatch where it keeps another contract."""
         ...
 
-    async def acquire(self, crop: NDArray[np.uint8], prior: Array, resume: Array | None = None) -> StepResult:
-        """Find the points of a face without a last frame. Crop uint8 [128, 128, 3], prior [L, 2] in its pixels."""
-        ...
+    def submit(self, request: StepRequest) -> Future[StepResult]:
+        """Run one step.
 
-    async def step(
-        self, sequence: str, crop: NDArray[np.uint8], prior: Array, *, start: bool = False, resume: Array | None = None
-    ) -> StepResult:
-        """Follow a face by one frame.
+        Args:
+            request: What to run.
 
-        ``start`` begins the sequence with the memory ``resume`` (zeros if None). Raises SequenceUnknown when
-        neither started nor known.
+        Returns:
+            Its answer. The future raises Overloaded where no slot is free for a sequence, SequenceUnknown where the
+            sequence is not known and the request brings no memory, NotReady where the engine is closed or unreachable.
         """
         ...
 
-    async def end(self, sequence: str) -> None:
-        """Forget a sequence; unknown ones are no error."""
+    def end(self, sequence: str) -> None:
+        """Forget a sequence and free its slot; unknown ones are no error."""
         ...
 
-    async def close(self) -> None:
-        """Stop; calls that wait are refused."""
+    def close(self) -> None:
+        """Stop; requests that wait are refused."""
         ...

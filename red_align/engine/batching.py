@@ -1,11 +1,11 @@
-"""Batches what is waiting: calls that come while one runs are answered together by the next."""
+"""Batches what is waiting: requests that come while a batch runs are answered together by the next one."""
 
 from __future__ import annotations
 
-import asyncio
-from collections import deque
+import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor
+from concurrent.futures import Future
+from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
 from red_align.errors import NotReady
@@ -15,56 +15,77 @@ Answer = TypeVar("Answer")
 
 
 class Batcher(Generic[Item, Answer]):
-    """Collects items from any number of tasks and hands them to ``run`` in a thread, up to ``limit`` at once.
+    """One thread that drains a queue into batches.
 
     There is no waiting for more: a lone item runs at once, and batches form by themselves under load.
-    ``sizes`` counts batches by their size.
+
+    Args:
+        run: Answers a batch, in its order; called in the batcher's thread alone.
+        limit: Most items of a batch.
+        name: Of the thread.
     """
 
-    def __init__(self, run: Callable[[Sequence[Item]], Sequence[Answer]], limit: int, executor: Executor) -> None:
-        self._run = run
-        self._limit = limit
-        self._executor = executor
-        self._waiting: deque[tuple[Item, asyncio.Future[Answer]]] = deque()
-        self._worker: asyncio.Task[None] | None = None
+    def __init__(self, run: Callable[[Sequence[Item]], Sequence[Answer]], limit: int, name: str = "engine") -> None:
+        self._run, self._limit = run, limit
+        self._queue: SimpleQueue[tuple[Item, Future[Answer]] | None] = SimpleQueue()
         self._closed = False
-        self.sizes: dict[int, int] = {}
+        self._thread = threading.Thread(target=self._work, name=name, daemon=True)
+        self._thread.start()
 
-    async def submit(self, item: Item) -> Answer:
-        """The answer to one item; raises what ``run`` raised, or NotReady after ``close``."""
+    def submit(self, item: Item) -> Future[Answer]:
+        """The answer to one item; it raises what ``run`` raised, or NotReady after ``close``."""
+        future: Future[Answer] = Future()
         if self._closed:
-            raise NotReady("the engine is closed")
-        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._waiting.append((item, future))
-        if self._worker is None or self._worker.done():
-            self._worker = asyncio.create_task(self._work())
-        return await future
+            future.set_exception(NotReady("the engine is closed"))
+        else:
+            self._queue.put((item, future))
+        return future
 
-    async def _work(self) -> None:
-        loop = asyncio.get_running_loop()
-        while self._waiting:
-            batch = [self._waiting.popleft() for _ in range(min(self._limit, len(self._waiting)))]
-            batch = [(item, future) for item, future in batch if not future.cancelled()]
-            if not batch:
-                continue
-            self.sizes[len(batch)] = self.sizes.get(len(batch), 0) + 1
-            try:
-                answers = await loop.run_in_executor(self._executor, self._run, [item for item, _ in batch])
-            except Exception as error:
-                for _, future in batch:
-                    if not future.done():
-                        future.set_exception(error)
-                continue
-            for (_, future), answer in zip(batch, answers, strict=True):
-                if not future.done():
-                    future.set_result(answer)
-
-    async def close(self) -> None:
-        """Refuse what waits and wait for the batch that runs."""
+    def close(self) -> None:
+        """Refuse what waits and wait for the batch that runs; safe to call twice."""
         self._closed = True
-        while self._waiting:
-            _, future = self._waiting.popleft()
-            if not future.done():
-                future.set_exception(NotReady("the engine is closed"))
-        if self._worker is not None:
-            await asyncio.gather(self._worker, return_exceptions=True)
+        self._queue.put(None)
+        if threading.current_thread() is not self._thread:
+            self._thread.join()
+
+    def _work(self) -> None:
+        while (first := self._queue.get()) is not None:
+            batch = self._drain(first)
+            if self._closed:
+                _refuse(batch)
+                continue
+            running = [(item, future) for item, future in batch if future.set_running_or_notify_cancel()]
+            try:
+                answers = self._run([item for item, _ in running])
+            except Exception as error:
+                for _, future in running:
+                    future.set_exception(error)
+                continue
+            for (_, future), answer in zip(running, answers, strict=True):
+                future.set_result(answer)
+        while True:  # What came between the last batch and the end.
+            try:
+                left = self._queue.get_nowait()
+            except Empty:
+                return
+            if left is not None:
+                _refuse([left])
+
+    def _drain(self, first: tuple[Item, Future[Answer]]) -> list[tuple[Item, Future[Answer]]]:
+        batch = [first]
+        while len(batch) < self._limit:
+            try:
+                more = self._queue.get_nowait()
+            except Empty:
+                break
+            if more is None:
+                self._queue.put(None)
+                break
+            batch.append(more)
+        return batch
+
+
+def _refuse(batch: Sequence[tuple[object, Future[Answer]]]) -> None:
+    for _, future in batch:
+        if future.set_running_or_notify_cancel():
+            future.set_exception(NotReady("the engine is closed"))

@@ -2,40 +2,59 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from red_align import contract
-from red_align.engine.base import Array, ModelInfo, StepResult
+from red_align.engine.base import Array, ModelInfo, StepRequest, StepResult
 from red_align.engine.batching import Batcher
 from red_align.engine.onnx_graph import OnnxGraph
-from red_align.errors import ModelMismatch, Overloaded, SequenceUnknown
+from red_align.errors import ModelMismatch, Overloaded, RedAlignError, SequenceUnknown
 
 
 @dataclass(frozen=True, slots=True)
 class _Call:
-    crop: NDArray[np.uint8]
-    prior: Array
-    resume: Array
-    start: bool = False
+    """A request and what the engine adds to it: state of the sequence, and whether it was lost and goes on."""
+
+    request: StepRequest
     state: Array | None = None
+    start: bool = False
+    resumed: bool = False
 
 
 @dataclass(slots=True)
-class _Kept:
-    state: Array
+class _Slot:
+    state: Array | None
     used: float
 
 
 class OnnxEngine:
-    """Implements red_align.engine.base.Engine. Memory is in this process and ends with it."""
+    """Implements red_align.engine.base.Engine. Memory is in this process and ends with it.
+
+    A sequence that was not used for ``idle_s`` seconds gives its slot to others. That is no error to a face that is
+    still followed: its next request brings the memory to go on with.
+
+    Args:
+        folder: Folder of ``red.onnx`` and ``red_acquire.onnx``.
+        threads: Threads of one network call.
+        max_batch: Most faces in one network call.
+        idle_s: Seconds after which an unused sequence gives up its slot.
+        max_sequences: Most sequences that hold a slot at once.
+        clock: Seconds that grow.
+        on_batch: Called with the number of faces of each call of the step graph, in the engine's thread.
+
+    Raises:
+        ModelMismatch: A file is missing or does not keep the tensor contract.
+    """
 
     def __init__(
         self,
@@ -56,15 +75,12 @@ class OnnxEngine:
         )
         if self._step.info != self._acquire.info:
             raise ModelMismatch(f"the two graphs in {folder} differ: {self._step.info} and {self._acquire.info}")
-        self._idle_s = idle_s
-        self._max_sequences = max_sequences
-        self._clock = clock
-        self._on_batch = on_batch
-        self._kept: OrderedDict[str, _Kept] = OrderedDict()  # the longest unused first
+        self._fresh: Array = np.zeros(self._step.info.memory_size, np.float32)
+        self._idle_s, self._max_sequences, self._clock, self._on_batch = idle_s, max_sequences, clock, on_batch
+        self._slots: OrderedDict[str, _Slot] = OrderedDict()  # the longest unused first
+        self._lock = threading.Lock()
         # One thread runs the network: two calls at once would fight for the same cores.
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="engine")
-        self._steps: Batcher[_Call, dict[str, Array]] = Batcher(self._run_steps, max_batch, self._thread)
-        self._acquires: Batcher[_Call, dict[str, Array]] = Batcher(self._run_acquires, max_batch, self._thread)
+        self._calls: Batcher[_Call, StepResult] = Batcher(self._run, max_batch)
 
     @property
     def info(self) -> ModelInfo:
@@ -73,89 +89,103 @@ class OnnxEngine:
 
     @property
     def sequences(self) -> int:
-        """Sequences that are kept now."""
-        self._expire()
-        return len(self._kept)
+        """Sequences that hold a slot now."""
+        with self._lock:
+            self._expire()
+            return len(self._slots)
 
-    @property
-    def batch_sizes(self) -> dict[int, int]:
-        """How many step calls ran with how many faces."""
-        return dict(self._steps.sizes)
-
-    async def start(self) -> None:
+    def start(self) -> None:
         """See Engine.start: the model was loaded when this was made."""
 
-    async def acquire(self, crop: NDArray[np.uint8], prior: Array, resume: Array | None = None) -> StepResult:
-        """See Engine.acquire."""
-        return self._result(await self._acquires.submit(_Call(crop, prior, self._memory(resume))))
-
-    async def step(
-        self, sequence: str, crop: NDArray[np.uint8], prior: Array, *, start: bool = False, resume: Array | None = None
-    ) -> StepResult:
-        """See Engine.step. Raises Overloaded when a start would exceed ``max_sequences``."""
-        self._expire()
-        kept = self._kept.get(sequence)
-        if kept is None and not start:
-            raise SequenceUnknown(f"sequence {sequence} was not started, or its memory has expired")
-        if kept is None and len(self._kept) >= self._max_sequences:
-            raise Overloaded(f"{self._max_sequences} sequences are in use", limit="max_sequences")
-        state = self._memory(None) if kept is None else kept.state
-        if kept is None:  # Hold the place while the step runs.
-            self._kept[sequence] = _Kept(state, self._clock())
+    def submit(self, request: StepRequest) -> Future[StepResult]:
+        """See Engine.submit."""
+        if not request.sequence:
+            return self._calls.submit(_Call(request))
         try:
-            out = await self._steps.submit(_Call(crop, prior, self._memory(resume), start, state))
-        except BaseException:
-            if kept is None:
-                self._kept.pop(sequence, None)
-            raise
-        if sequence in self._kept:  # else it was ended meanwhile
-            self._kept[sequence] = _Kept(out[contract.NEXT_STATE], self._clock())
-            self._kept.move_to_end(sequence)
-        return self._result(out)
+            return self._calls.submit(self._admitted(request))
+        except RedAlignError as error:
+            refused: Future[StepResult] = Future()
+            refused.set_exception(error)
+            return refused
 
-    async def end(self, sequence: str) -> None:
+    def end(self, sequence: str) -> None:
         """See Engine.end."""
-        self._kept.pop(sequence, None)
+        with self._lock:
+            self._slots.pop(sequence, None)
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """See Engine.close."""
-        await self._steps.close()
-        await self._acquires.close()
-        self._thread.shutdown(wait=True)
-        self._kept.clear()
+        self._calls.close()
+        with self._lock:
+            self._slots.clear()
+
+    def _admitted(self, request: StepRequest) -> _Call:
+        """The call of a sequence that holds a slot from here on."""
+        with self._lock:
+            self._expire()
+            slot = self._slots.get(request.sequence)
+            if slot is None:
+                if not request.start and request.memory is None:
+                    raise SequenceUnknown(f"sequence {request.sequence} was not started, or its memory has expired")
+                if len(self._slots) >= self._max_sequences:
+                    raise Overloaded(f"{self._max_sequences} sequences are in use", limit="max_sequences")
+                slot = self._slots[request.sequence] = _Slot(None, self._clock())
+            start = request.start or slot.state is None
+            return _Call(request, slot.state, start, resumed=start and not request.start)
 
     def _expire(self) -> None:
         limit = self._clock() - self._idle_s
-        while self._kept and next(iter(self._kept.values())).used < limit:
-            self._kept.popitem(last=False)
+        while self._slots and next(iter(self._slots.values())).used < limit:
+            self._slots.popitem(last=False)
 
-    def _memory(self, given: Array | None) -> Array:
-        return np.zeros(self.info.memory_size, np.float32) if given is None else given
+    def _run(self, calls: Sequence[_Call]) -> list[StepResult]:
+        """One batch: steps and acquisitions, each kind in one network call."""
+        steps = [call for call in calls if call.request.sequence]
+        if len(steps) == len(calls):
+            return self._run_steps(steps)
+        others = [call for call in calls if not call.request.sequence]
+        stepped = iter(self._run_steps(steps) if steps else [])
+        acquired = iter(self._run_acquisitions(others))
+        return [next(stepped if call.request.sequence else acquired) for call in calls]
 
-    def _run_steps(self, calls: Sequence[_Call]) -> list[dict[str, Array]]:
+    def _run_acquisitions(self, calls: Sequence[_Call]) -> list[StepResult]:
+        out = self._acquire.run(self._inputs(calls))
+        return [_result(out, row, False) for row in range(len(calls))]
+
+    def _run_steps(self, calls: Sequence[_Call]) -> list[StepResult]:
         if self._on_batch is not None:
             self._on_batch(len(calls))
         tensors = self._inputs(calls)
-        tensors[contract.START] = np.array([[float(c.start)] for c in calls], np.float32)
-        tensors[contract.STATE] = np.stack([self._memory(c.state) for c in calls])
-        return _rows(self._step.run(tensors), len(calls))
+        tensors[contract.START] = np.array([[float(call.start)] for call in calls], np.float32)
+        tensors[contract.STATE] = _stacked([self._fresh if c.state is None else c.state for c in calls])
+        out = self._step.run(tensors)
+        with self._lock:
+            for row, call in enumerate(calls):
+                if call.request.sequence in self._slots:  # else it was ended meanwhile
+                    self._slots[call.request.sequence] = _Slot(_row(out[contract.NEXT_STATE], row), self._clock())
+                    self._slots.move_to_end(call.request.sequence)
+        return [_result(out, row, call.resumed) for row, call in enumerate(calls)]
 
-    def _run_acquires(self, calls: Sequence[_Call]) -> list[dict[str, Array]]:
-        return _rows(self._acquire.run(self._inputs(calls)), len(calls))
-
-    @staticmethod
-    def _inputs(calls: Sequence[_Call]) -> dict[str, NDArray[np.generic]]:
+    def _inputs(self, calls: Sequence[_Call]) -> dict[str, NDArray[np.generic]]:
+        requests = [call.request for call in calls]
         return {
-            contract.CROP: np.stack([c.crop for c in calls]),
-            contract.PRIOR: np.stack([c.prior.reshape(-1) for c in calls]).astype(np.float32),
-            contract.RESUME: np.stack([c.resume for c in calls]).astype(np.float32),
+            contract.CROP: _stacked([r.crop for r in requests]),
+            contract.PRIOR: _stacked([np.asarray(r.prior, np.float32).reshape(-1) for r in requests]),
+            contract.RESUME: _stacked([self._fresh if r.memory is None else r.memory for r in requests]),
         }
 
-    @staticmethod
-    def _result(out: dict[str, Array]) -> StepResult:
-        return StepResult(out[contract.LANDMARKS].reshape(-1, 2), out[contract.CONFIDENCE], out[contract.MEMORY])
+
+def _stacked(rows: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    """Rows as a batch; a lone one is not copied."""
+    return rows[0][None] if len(rows) == 1 else np.stack(rows)
 
 
-def _rows(outputs: dict[str, Array], count: int) -> list[dict[str, Array]]:
-    """Split batched outputs by row; copies, so that one kept row does not hold the whole batch."""
-    return [{name: value[i].copy() for name, value in outputs.items()} for i in range(count)]
+def _row(values: Array, row: int) -> Array:
+    """One face's part of a batch; copied out of more than one, so that a kept row does not hold the whole batch."""
+    only: Array = values[0] if len(values) == 1 else values[row].copy()
+    return only
+
+
+def _result(out: dict[str, Array], row: int, resumed: bool) -> StepResult:
+    points = _row(out[contract.LANDMARKS], row).reshape(-1, 2)
+    return StepResult(points, _row(out[contract.CONFIDENCE], row), _row(out[contract.MEMORY], row), resumed)

@@ -21,49 +21,60 @@ from red_align.media.reader import DecodeLimits
 KEPT_BYTES = 64 * 1024**2
 """A process that has shared more than this with us is not kept for the next file."""
 READ_AHEAD = 2
-"""Frames whose places are kept: the one that is looked at, and the one that was taken ahead."""
+"""Frames whose slots are kept: the one that is processed, and the one that was taken ahead."""
 _ERRORS = {cls.__name__: cls for cls in all_errors()}
 
 
 @dataclass
 class DecodePool:
-    """Makes readers, each with a process to itself, and decodes single frames; up to ``kept`` idle processes stay.
+    """Makes readers, each with a process to itself, and decodes single frames. All of it blocks; use threads.
 
-    ``memory_bytes`` bounds the address space of each (0: no bound), ``timeout_s`` the time for one answer.
+    Args:
+        memory_bytes: Bound of each process's address space; 0 for none.
+        timeout_s: Seconds for one answer of a process.
+        kept: Idle processes that stay.
+        frames_at_once: Most single frames that decode at once, and most of them that are decoded ahead.
     """
 
     memory_bytes: int = 0
     timeout_s: float = 30.0
     kept: int = 1
+    frames_at_once: int = 2
     _idle: list[DecodeProcess] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _closed: bool = False
 
+    def __post_init__(self) -> None:
+        # Apart, so that frames decoded ahead for clients that do not go on hold up nobody.
+        self._now = threading.BoundedSemaphore(self.frames_at_once)
+        self._ahead = threading.BoundedSemaphore(self.frames_at_once)
+
     def warm_up(self, count: int = 1) -> None:
         """Have idle processes there before they are needed."""
-        for worker in [self._new() for _ in range(count)]:
-            self.release(worker)
+        for process in [self._new() for _ in range(count)]:
+            self.release(process)
 
     def open_media(self, path: Path, limits: DecodeLimits, stride: int = 1) -> IsolatedReader:
-        """See red_align.media.reader.open_media; the stride is chosen here. Blocks."""
+        """See red_align.media.reader.open_media; the stride is chosen here."""
         return IsolatedReader(self, path, limits, stride)
 
-    def decode_frame(self, data: bytes, limits: DecodeLimits) -> NDArray[np.uint8]:
-        """One JPEG or PNG to upright RGB uint8 [H, W, 3]. Blocks. Raises BadFrame or TooLarge."""
-        worker = self.take()
+    def begin_frame(self, data: bytes, limits: DecodeLimits) -> PendingFrame:
+        """Begin to decode one JPEG or PNG; waits until one may."""
+        self._now.acquire()
+        return self._begun(data, limits, self._now)
+
+    def begin_frame_ahead(self, data: bytes, limits: DecodeLimits) -> PendingFrame | None:
+        """As ``begin_frame``, for a frame that is not needed yet; None where too many are decoded ahead already."""
+        if not self._ahead.acquire(blocking=False):
+            return None
+        return self._begun(data, limits, self._ahead)
+
+    def _begun(self, data: bytes, limits: DecodeLimits, slots: threading.BoundedSemaphore) -> PendingFrame:
         try:
-            worker.send(msgpack.packb(("frame", data, astuple(limits))))
-            kind, *answer = worker.answer()
-            image = worker.picture(0, tuple(answer)).copy() if kind == "picture" else None
-        except BaseException as error:
-            worker.kill()
-            if isinstance(error, UnreadableMedia):
-                raise BadFrame(error.message) from error
+            return PendingFrame(self, slots, data, limits)
+        except BaseException:
+            slots.release()
             raise
-        self.release(worker)
-        if image is None:
-            raise _sent(answer)
-        return image
 
     def take(self) -> DecodeProcess:
         """An idle process, or a new one."""
@@ -72,30 +83,89 @@ class DecodePool:
                 return self._idle.pop()
         return self._new()
 
-    def release(self, worker: DecodeProcess) -> None:
+    def release(self, process: DecodeProcess) -> None:
         """A process that waits for its next file; too many are ended."""
         with self._lock:
-            if not self._closed and len(self._idle) < self.kept and worker.shared_bytes <= KEPT_BYTES:
-                self._idle.append(worker)
+            if not self._closed and len(self._idle) < self.kept and process.shared_bytes <= KEPT_BYTES:
+                self._idle.append(process)
                 return
-        worker.kill()
+        process.kill()
 
     def close(self) -> None:
         """End the idle ones; those in use end with their readers."""
         with self._lock:
             self._closed = True
             idle, self._idle = self._idle, []
-        for worker in idle:
-            worker.kill()
+        for process in idle:
+            process.kill()
 
     def _new(self) -> DecodeProcess:
         return DecodeProcess(self.memory_bytes, self.timeout_s)
 
 
+class PendingFrame:
+    """A JPEG or PNG that decodes in a process of its own, which this holds until ``release``."""
+
+    def __init__(self, pool: DecodePool, slots: threading.BoundedSemaphore, data: bytes, limits: DecodeLimits) -> None:
+        self.data = data
+        self._pool, self._slots = pool, slots
+        self._reusable = False
+        self._process: DecodeProcess | None = pool.take()
+        try:
+            self._process.send(msgpack.packb(("frame", data, astuple(limits))))
+        except UnreadableMedia as error:
+            self._error: UnreadableMedia | None = error
+        else:
+            self._error = None
+
+    def image(self) -> NDArray[np.uint8]:
+        """Wait for the picture; to be had once.
+
+        Returns:
+            Upright RGB uint8 [H, W, 3], read-only: a view that is good until ``release``.
+
+        Raises:
+            BadFrame: It does not decode, or its process crashed or took too long.
+            TooLarge: It has more pixels than allowed.
+        """
+        assert self._process is not None
+        try:
+            if self._error is not None:
+                raise self._error
+            kind, *answer = self._process.answer()
+            image = self._process.picture(0, tuple(answer)) if kind == "picture" else None
+        except UnreadableMedia as error:
+            raise BadFrame(error.message) from error
+        self._reusable = True
+        if image is None:
+            raise _sent(answer)
+        return image
+
+    def release(self) -> None:
+        """Give the process back; ends it where its answer was not awaited. Safe to call twice."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        try:
+            if self._reusable:
+                self._pool.release(process)
+            else:
+                with contextlib.suppress(OSError):
+                    process.kill()
+        finally:
+            self._slots.release()
+
+    def __enter__(self) -> PendingFrame:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+
 class IsolatedReader:
     """Implements red_align.media.reader.Reader over a process; raises what open_media raises there.
 
-    A frame's image is a view of memory that the process writes again: it is good until READ_AHEAD more frames were taken.
+    A frame's image is a view of memory that the process writes again: good until READ_AHEAD more frames were taken.
     """
 
     def __init__(self, pool: DecodePool, path: Path, limits: DecodeLimits, stride: int) -> None:
@@ -104,17 +174,17 @@ class IsolatedReader:
         self._pool, self._stride = pool, stride
         self._lock = threading.Lock()
         self._taken = 0
-        self._worker: DecodeProcess | None = pool.take()
+        self._process: DecodeProcess | None = pool.take()
         try:
-            self._worker.send(msgpack.packb(("clip", str(path), astuple(limits), stride)))
-            answer = self._worker.answer()
+            self._process.send(msgpack.packb(("clip", str(path), astuple(limits), stride)))
+            answer = self._process.answer()
         except BaseException:
             self._end(reusable=False)
             raise
         if answer[0] == "error":
             self._end(reusable=True)
             raise _sent(answer[1:])
-        self._place_bytes = answer[1]
+        self._slot_bytes = answer[1]
         self.info = VideoInfo(*answer[2:])
 
     def frames(self, stride: int = 1) -> Iterator[Frame]:
@@ -131,17 +201,17 @@ class IsolatedReader:
 
     def _next(self) -> Frame | None:
         with self._lock:
-            if self._worker is None:
+            if self._process is None:
                 return None
             try:
                 if self._taken > READ_AHEAD:
-                    self._worker.send(b"-")
-                answer = self._worker.answer()
+                    self._process.send(b"-")
+                answer = self._process.answer()
                 if answer[0] == "frame":
                     self._taken += 1
-                    return self._frame(self._worker, *answer[1:])
+                    return self._frame(self._process, *answer[1:])
                 for _ in range(min(self._taken, READ_AHEAD)):
-                    self._worker.send(b"-")
+                    self._process.send(b"-")
             except RedAlignError as error:
                 self.complete = False
                 self.warnings.append(f"{error.message}, after frame {self.count - 1}")
@@ -152,21 +222,21 @@ class IsolatedReader:
             self._end(reusable=True)
             return None
 
-    def _frame(self, worker: DecodeProcess, index: int, time_s: float, place: int, shape: list[int]) -> Frame:
+    def _frame(self, process: DecodeProcess, index: int, time_s: float, slot: int, shape: list[int]) -> Frame:
         self.count = index + 1
-        if place < 0:  # Larger than the first one: its size is all that anybody asks for.
+        if slot < 0:  # Larger than the first one: its size is all that anybody asks for.
             return Frame(index, time_s, np.broadcast_to(np.uint8(0), shape))
-        return Frame(index, time_s, worker.picture(place * self._place_bytes, tuple(shape)))
+        return Frame(index, time_s, process.picture(slot * self._slot_bytes, tuple(shape)))
 
     def _end(self, *, reusable: bool) -> None:
-        worker, self._worker = self._worker, None
-        if worker is None:
+        process, self._process = self._process, None
+        if process is None:
             return
         if reusable:
-            self._pool.release(worker)
+            self._pool.release(process)
         else:
             with contextlib.suppress(OSError):
-                worker.kill()
+                process.kill()
 
 
 def _sent(answer: list[Any]) -> RedAlignError:

@@ -1,4 +1,4 @@
-"""A decoding process and the memory shared with it, seen from the service; its other side is red_align.media.decode_worker."""
+"""A decoding process and the memory shared with it, from outside; its other side is red_align.media.decode_worker."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class DecodeProcess:
         return os.fstat(self._memory).st_size
 
     def picture(self, offset: int, shape: tuple[int, ...]) -> NDArray[np.uint8]:
-        """A view of a picture, good until its place is given back."""
+        """A view of a picture, good until its slot is given back."""
         size = int(np.prod(shape))
         if self._map is None or offset + size > len(self._map):
             self._map = mmap.mmap(self._memory, 0, prot=mmap.PROT_READ)

@@ -1,8 +1,8 @@
-"""A decoding process: ``python -m red_align.media.decode_worker FD MEMORY_FD MEMORY_BYTES`` decodes clips and single frames.
+"""A decoding process, ``python -m red_align.media.decode_worker FD MEMORY_FD MEMORY_BYTES``, for clips and frames.
 
 Messages over the socket FD are msgpack, never pickle: what a codec was made to do must not reach the parent. Pictures
-go through a ring of places in the memory behind MEMORY_FD. A place is written again when the parent has given it back
-(one byte each), so that frames are decoded ahead, but never more than there are places. A single frame comes as bytes,
+go through a ring of slots in the memory behind MEMORY_FD. A slot is written again when the parent has given it back
+(one byte each), so that frames are decoded ahead, but never more than there are slots. A single frame comes as bytes,
 and its picture lies at the beginning of that memory until the next request.
 """
 
@@ -28,7 +28,7 @@ from red_align.frames import Frame, VideoInfo
 from red_align.media.images import decode_frame
 from red_align.media.reader import DecodeLimits, Reader, open_media
 
-RING_BYTES, LEAST_PLACES, MOST_PLACES = 16 * 1024**2, 4, 16
+RING_BYTES, LEAST_SLOTS, MOST_SLOTS = 16 * 1024**2, 4, 16
 
 
 def main(arguments: list[str]) -> int:
@@ -62,7 +62,7 @@ def _serve_frame(wire: Connection, memory: Memory, data: bytes, limits: DecodeLi
 
 
 def _serve_clip(wire: Connection, memory: Memory, path: Path, limits: DecodeLimits, stride: int) -> None:
-    """One file: what it is, its frames as places come free, how it ended; then all places are taken back."""
+    """One file: what it is, its frames as slots come free, how it ended; then all slots are taken back."""
     try:
         reader = open_media(path, limits)
     except (RedAlignError, MemoryError) as error:
@@ -70,14 +70,14 @@ def _serve_clip(wire: Connection, memory: Memory, path: Path, limits: DecodeLimi
         return
     try:
         ring = Ring(memory, reader.info)
-        _send(wire, "info", ring.place_bytes, *astuple(reader.info))
+        _send(wire, "info", ring.slot_bytes, *astuple(reader.info))
         for frame in _frames(reader, stride):
             while ring.free == 0 or wire.poll():
                 wire.recv_bytes()
                 ring.free += 1
             _send(wire, "frame", frame.index, frame.time_s, *ring.put(frame))
         _send(wire, "end", reader.complete, reader.count, reader.warnings)
-        while ring.free < ring.places:
+        while ring.free < ring.slots:
             wire.recv_bytes()
             ring.free += 1
     finally:
@@ -131,25 +131,25 @@ class Memory:
 
 
 class Ring:
-    """Places for pictures in the memory that both processes see, each of the size of the clip's first frame."""
+    """Slots for pictures in the memory that both processes see, each of the size of the clip's first frame."""
 
     def __init__(self, memory: Memory, video: VideoInfo) -> None:
         self._memory = memory
-        self.place_bytes = max(video.width * video.height * 3, 1)
-        self.places = self.free = max(LEAST_PLACES, min(MOST_PLACES, RING_BYTES // self.place_bytes))
-        memory.reach(self.places * self.place_bytes)
+        self.slot_bytes = max(video.width * video.height * 3, 1)
+        self.slots = self.free = max(LEAST_SLOTS, min(MOST_SLOTS, RING_BYTES // self.slot_bytes))
+        memory.reach(self.slots * self.slot_bytes)
         self._next = 0
 
     def put(self, frame: Frame) -> tuple[int, tuple[int, ...]]:
-        """Write a picture to the next place; gives the place, or -1 for one that is larger, and its shape."""
+        """Write a picture to the next slot; gives the slot, or -1 for one that is larger, and its shape."""
         image = frame.image
         assert image is not None
-        place, self._next = self._next, (self._next + 1) % self.places
+        slot, self._next = self._next, (self._next + 1) % self.slots
         self.free -= 1
-        if image.nbytes > self.place_bytes:  # A session refuses it for its size, whatever is in it.
+        if image.nbytes > self.slot_bytes:  # A tracker refuses it for its size, whatever is in it.
             return -1, image.shape
-        self._memory.put(image, place * self.place_bytes)
-        return place, image.shape
+        self._memory.put(image, slot * self.slot_bytes)
+        return slot, image.shape
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Protocol
@@ -46,16 +47,28 @@ def packaged_yunet() -> Path:
 
 
 class YuNetDetector:
-    """YuNet on frames reduced to ``longer_side``; one detector object a thread, since it is not thread-safe."""
+    """YuNet on reduced frames. It is not thread-safe, so it lends each call a detector object of its own.
 
-    def __init__(self, path: Path | None = None, *, longer_side: int = 640, score: float = 0.6) -> None:
+    Args:
+        path: YuNet's ONNX file; by default the one in this package.
+        longer_side: Pixels to which a frame's longer side is reduced.
+        score: Least score of a face, 0 to 1.
+        at_once: Most detections at once; further ones wait.
+
+    Raises:
+        ConfigurationError: The file is missing or no YuNet model.
+    """
+
+    def __init__(
+        self, path: Path | None = None, *, longer_side: int = 640, score: float = 0.6, at_once: int = 2
+    ) -> None:
         self._path = path if path is not None else packaged_yunet()
         if not self._path.is_file():
             raise ConfigurationError(f"RED_DETECTOR_PATH: no file {self._path}")
         self._longer_side = longer_side
         self._score = score
-        self._local = threading.local()
-        self._of_thread()  # A damaged file is told at start.
+        self._slots = threading.BoundedSemaphore(at_once)
+        self._idle: list[cv2.FaceDetectorYN] = [self._made()]  # A damaged file is found at once.
 
     def detect(self, image: NDArray[np.uint8]) -> list[Detection]:
         """See Detector.detect."""
@@ -65,9 +78,11 @@ class YuNetDetector:
         small = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
         if size != (width, height):
             small = cv2.resize(small, size, interpolation=cv2.INTER_AREA)
-        detector = self._of_thread()
-        detector.setInputSize(size)
-        _, rows = detector.detect(small)
+        with self._slots:
+            detector = self._idle.pop() if self._idle else self._made()
+            detector.setInputSize(size)
+            _, rows = detector.detect(small)
+            self._idle.append(detector)
         if rows is None:
             return []
         # Back to frame pixels; OpenCV's boxes count from the corner of the first pixel, ours from its centre.
@@ -76,15 +91,17 @@ class YuNetDetector:
         sound = [row for row in np.asarray(rows, np.float64) if np.isfinite(row).all() and row[2:4].min() >= 1.0]
         return [_detection(row, factor) for row in sound]
 
-    def _of_thread(self) -> cv2.FaceDetectorYN:
-        detector = getattr(self._local, "detector", None)
-        if detector is None:
-            try:
-                detector = cv2.FaceDetectorYN.create(str(self._path), "", (320, 320), self._score, 0.3, 50)
-            except cv2.error as error:
-                raise ConfigurationError(f"{self._path} is no YuNet model: {error}") from error
-            self._local.detector = detector
-        return detector
+    def _made(self) -> cv2.FaceDetectorYN:
+        try:
+            return cv2.FaceDetectorYN.create(str(self._path), "", (320, 320), self._score, 0.3, 50)
+        except cv2.error as error:
+            raise ConfigurationError(f"{self._path} is no YuNet model: {error}") from error
+
+
+@cache
+def default_detector() -> YuNetDetector:
+    """YuNet with its usual settings, one for the whole process."""
+    return YuNetDetector()
 
 
 def _detection(row: NDArray[np.float64], factor: NDArray[np.float64]) -> Detection:

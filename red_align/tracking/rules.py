@@ -1,7 +1,8 @@
-"""Pure tracking rules: where to look next, and when a face is lost. Source: ours."""
+"""Pure tracking rules: where the next crop lies, when a face is lost, when it is another one. Source: ours."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import cv2
@@ -17,22 +18,31 @@ REGION_MARGIN = 1.4
 """Side of the region over the longer side of the face's points, both in the upright frame of the head."""
 MIN_SIDE_PX = 12.0
 """A region smaller than this holds no face."""
+MUCH_TURN, MUCH_SHIFT, MUCH_SCALE = 0.17, 0.08, 0.15
+"""Turn (radians), shift (share of the side) and scale (logarithm) of a region that are worth a second acquisition."""
 MAX_OUTSIDE = 0.6
 """A face is given up when more than this share of its box lies outside the frame."""
 
 
 def region_from_landmarks(points: Points, scheme: PointScheme) -> FaceRegion:
-    """THE box rule: the region of the next frame from the points [L, 2] of this one (frame pixels).
+    """Region of the next crop, from the points of the last frame.
 
-    The roll is that of the similarity from the mean shape to the points; the square is centred on the
-    box of all 68 points in that turned frame, and REGION_MARGIN times its longer side; all of it on the
-    grid of ``FaceRegion.on_grid``. What a smaller scheme lacks is taken from the mean face, so that its
-    crops hold the same part of the face.
+    The roll is that of the similarity from the mean shape to the points; the square is centred on the box of all 68
+    points in that turned frame. What a smaller scheme lacks is taken from the mean face, so that its crops hold the
+    same part of the face.
+
+    Args:
+        points: [L, 2] float, frame pixels.
+        scheme: Point scheme of ``points``; gives the mean shape for the roll.
+
+    Returns:
+        Square region in frame pixels, turned by the head's roll, REGION_MARGIN times the longer side of the box,
+        snapped to 1/16 crop pixel (see ``FaceRegion.on_grid``).
     """
-    way = fit_similarity(scheme.mean_shape, points)
+    transform = fit_similarity(scheme.mean_shape, points)
     if scheme.num_points < IBUG68.num_points:
-        points = way.apply(IBUG68.mean_shape)
-    return upright_region(points, way.angle).on_grid(CROP_SIZE)
+        points = transform.apply(IBUG68.mean_shape)
+    return upright_region(points, transform.angle).on_grid(CROP_SIZE)
 
 
 def upright_region(points: Points, angle: float) -> FaceRegion:
@@ -67,6 +77,7 @@ def is_lost(score: float, points: Points, frame_size: tuple[int, int], track_los
 
 
 DESCRIPTOR_SIZE = 24
+"""Side of an appearance descriptor's picture, pixels."""
 SAME_SCENE_S = 0.12
 """Frames further apart than this (seconds) may well differ though nothing was cut."""
 SWITCH_BELOW, SWITCH_BELOW_APART = 0.75, 0.45
@@ -76,24 +87,45 @@ Neighbouring frames of real clips were never below 0.90; of different people in 
 0.73. Of one person's frames that lie seconds apart 5 % are below 0.54."""
 
 
-def appearance_descriptor(image: NDArray[np.uint8], points: Points, scheme: PointScheme) -> NDArray[np.float32]:
-    """How a face looks, for comparison from frame to frame: float32 [DESCRIPTOR_SIZE * DESCRIPTOR_SIZE], mean 0, length 1.
+def appearance_descriptor(image: NDArray[np.uint8], region: FaceRegion) -> NDArray[np.float32]:
+    """What a face looks like, for comparison from frame to frame.
 
     A small grey picture of the face's own region, so that neither movement nor brightness nor contrast count.
-    Where there is nothing to see (a contrast of less than a grey level) it is shorter than 1.
+
+    Args:
+        image: RGB uint8 [H, W, 3].
+        region: Region of the face in the image, see ``region_from_landmarks``.
+
+    Returns:
+        float32 [DESCRIPTOR_SIZE * DESCRIPTOR_SIZE], mean 0, length 1; shorter where there is nothing to see (a contrast
+        of less than a grey level).
     """
-    small = cv2.cvtColor(crop_face(image, region_from_landmarks(points, scheme), DESCRIPTOR_SIZE), cv2.COLOR_RGB2GRAY)
-    look = small.astype(np.float32).ravel()
-    look -= look.mean()
-    return np.asarray(look / max(float(np.linalg.norm(look)), float(DESCRIPTOR_SIZE)), np.float32)
+    small = cv2.cvtColor(crop_face(image, region, DESCRIPTOR_SIZE), cv2.COLOR_RGB2GRAY)
+    values = small.astype(np.float32).ravel()
+    values -= values.mean()
+    return np.asarray(values / max(float(np.linalg.norm(values)), float(DESCRIPTOR_SIZE)), np.float32)
 
 
 def is_identity_switch(before: NDArray[np.float32], now: NDArray[np.float32], gap_s: float) -> bool:
-    """Whether the face of this frame is another one than that of the last frame, ``gap_s`` seconds ago.
+    """Whether the face of this frame is another one than that of the last frame.
 
-    Never where one of them shows nothing.
+    Args:
+        before: Appearance descriptor of the last frame.
+        now: Appearance descriptor of this frame.
+        gap_s: Seconds between the two.
+
+    Returns:
+        True where they differ too much for one face; never where one of them shows nothing.
     """
     if min(float(before @ before), float(now @ now)) < 0.9:
         return False
     likeness = float(before @ now)
     return likeness < (SWITCH_BELOW if gap_s <= SAME_SCENE_S else SWITCH_BELOW_APART)
+
+
+def differs_much(one: FaceRegion, other: FaceRegion) -> bool:
+    """Whether two regions are further apart than the errors that the network corrects by itself."""
+    turn = abs(math.remainder(other.angle - one.angle, math.tau))
+    shift = math.hypot(other.cx - one.cx, other.cy - one.cy) / one.side
+    scale = abs(math.log(max(other.side, 1e-3) / one.side))
+    return turn > MUCH_TURN or shift > MUCH_SHIFT or scale > MUCH_SCALE

@@ -1,6 +1,7 @@
-"""Everything a stream is between two frames, as plain values and as bytes: what a resume token holds.
+"""Everything a tracker is between two frames, as plain values and as bytes: what a resume token holds.
 
-No engine state is in it beside each face's ``memory``: with that a sequence begins again anywhere (see red_align.engine.base).
+No state of an engine is in it beside each face's ``memory``: with that a sequence begins again anywhere (see
+red_align.engine.base).
 """
 
 from __future__ import annotations
@@ -17,18 +18,35 @@ VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class TrackState:
-    """One followed face: points float64 [L, 2] in frame pixels, confidence [L], memory [S], look (see tracking)."""
+    """One followed face.
+
+    Attributes:
+        track_id: Its number in the stream.
+        points: float64 [L, 2], frame pixels.
+        confidence: float32 [L], 0 to 1.
+        memory: float32 [S], recurrent memory.
+        appearance: float32, see ``red_align.tracking.rules.appearance_descriptor``.
+    """
 
     track_id: int
     points: NDArray[np.float64]
     confidence: NDArray[np.float32]
     memory: NDArray[np.float32]
-    look: NDArray[np.float32]
+    appearance: NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
-class SessionState:
-    """A session after its last frame: see red_align.tracking.tracker.Session for the fields; ``next_index`` counts frames."""
+class TrackerState:
+    """A tracker after its last frame.
+
+    Attributes:
+        tracks: The faces that are followed.
+        next_id: Track id that the next new face gets.
+        next_index: Number of the frame that comes next.
+        size: Width and height of the frames in pixels; None before the first one.
+        since_search: Frames since the last search for faces.
+        time_s: Time of the last frame in seconds; None before the first one.
+    """
 
     tracks: tuple[TrackState, ...]
     next_id: int
@@ -47,7 +65,11 @@ class SessionState:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        """The inverse of to_bytes; raises ValueError for anything else."""
+        """The inverse of to_bytes.
+
+        Raises:
+            ValueError: The bytes are anything else.
+        """
         try:
             version, next_id, next_index, size, since, time_s, tracks = msgpack.unpackb(data)
             if version != VERSION:
@@ -61,24 +83,21 @@ class SessionState:
                 None if time_s is None else float(time_s),
             )
         except (TypeError, KeyError, IndexError, ValueError, msgpack.UnpackException) as error:
-            raise ValueError(f"not the state of a session: {error}") from error
+            raise ValueError(f"not the state of a tracker: {error}") from error
 
 
 def _packed(track: TrackState) -> list[int | bytes]:
     arrays = (track.points, track.confidence, track.memory)
-    return [track.track_id, *(np.ascontiguousarray(a).tobytes() for a in arrays), _look(track.look)]
+    # Appearances are compared to two digits: half the bytes do.
+    appearance = np.asarray(track.appearance, np.float16).tobytes()
+    return [track.track_id, *(np.ascontiguousarray(a).tobytes() for a in arrays), appearance]
 
 
-def _look(look: NDArray[np.float32]) -> bytes:
-    # Compared by its likeness to two digits: half the bytes do.
-    return np.asarray(look, np.float16).tobytes()
-
-
-def _track(track_id: Any, points: bytes, confidence: bytes, memory: bytes, look: bytes) -> TrackState:
+def _track(track_id: Any, points: bytes, confidence: bytes, memory: bytes, appearance: bytes) -> TrackState:
     return TrackState(
         int(track_id),
         np.frombuffer(points, np.float64).reshape(-1, 2).copy(),
         np.frombuffer(confidence, np.float32).copy(),
         np.frombuffer(memory, np.float32).copy(),
-        np.frombuffer(look, np.float16).astype(np.float32),
+        np.frombuffer(appearance, np.float16).astype(np.float32),
     )

@@ -1,299 +1,323 @@
-"""A session: the faces of one clip or stream, followed frame by frame.
+"""The tracker: the faces of one clip or stream, followed frame by frame, in the caller's thread.
 
-frame -> crops of the tracked faces -> engine -> points -> next boxes, or lost
-      -> room for a face and its turn? detect -> crop -> engine.acquire -> new track
+frame -> regions of the tracks -> crops -> engine -> points -> kept, lost, or another face
+      -> room for a face and its turn? detect -> crop -> acquire -> new track
 """
 
 from __future__ import annotations
 
-import asyncio
-import math
-import secrets
-from collections.abc import Awaitable, Callable
-from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from time import perf_counter
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from red_align.contract import CROP_SIZE
 from red_align.crop import crop_face
-from red_align.engine.base import Array, Engine, StepResult
-from red_align.errors import FrameSizeChanged, RedAlignError, TimestampNotGrowing
-from red_align.frames import Face, Frame, FrameResult, FrameStatus, Landmarks
-from red_align.geometry import FaceBox, FaceRegion, Similarity
-from red_align.tracking.detector import Detection, Detector
-from red_align.tracking.rules import (
-    appearance_descriptor,
-    face_score,
-    is_identity_switch,
-    is_lost,
-    region_from_landmarks,
-)
-from red_align.tracking.state import SessionState, TrackState
-from service.observability.metrics import Metrics
+from red_align.engine.base import Engine
+from red_align.engine.default import default_engine
+from red_align.errors import FrameSizeChanged, InvalidRequest, Overloaded, RedAlignError, TimestampNotGrowing
+from red_align.frames import Frame, FrameResult, FrameStatus
+from red_align.tracking import steps
+from red_align.tracking.detector import Detection, Detector, default_detector
+from red_align.tracking.rules import appearance_descriptor, is_identity_switch
+from red_align.tracking.state import TrackerState
+from red_align.tracking.track import Track
 
 NEVER = 1 << 30
 """Frames since a search that was never made."""
 SAME_FACE_IOU = 0.4
 """Two boxes that overlap more than this show the same face."""
+FULL_ENGINE_FRAMES = 50
+"""Frames without a search for further faces after the engine had no slot for one."""
+USUAL_STEP_S = 0.04
+"""Time between two frames where the caller names none."""
 
-
-MUCH_TURN, MUCH_SHIFT, MUCH_SCALE = 0.17, 0.08, 0.15
-"""Turn (radians), shift (share of the side) and scale (logarithm) of a region that are worth a second look."""
+Observer = Callable[[str, float], None]
+"""Takes what is counted and timed, in the thread of ``track``: ``track_begun``, ``track_lost``, ``track_redetected``,
+``face_refused`` (each 1), ``step_s`` and ``detect_s`` (seconds)."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrackingOptions:
-    """How faces are followed. Scores are 0..1; see service.config.settings for the meaning of each."""
+    """How faces are followed.
 
-    max_faces: int = 1
+    Attributes:
+        detect_every: Frames between two searches while faces are followed, with room for more.
+        search_every: Frames between two searches while no face is followed.
+        track_lost_threshold: A face is lost when its score falls below this, 0 to 1.
+        track_activation_threshold: A new face is kept when its first score reaches this, 0 to 1.
+    """
+
     detect_every: int = 5
     search_every: int = 2
     track_lost_threshold: float = 0.2
     track_activation_threshold: float = 0.25
 
 
-@dataclass(slots=True)
-class _Track:
-    track_id: int
-    sequence: str
-    points: NDArray[np.float64]  # [L, 2], frame pixels
-    confidence: Array
-    memory: Array
-    look: NDArray[np.float32]
-    started: bool = False
-    resumed: bool = False
+class Tracker:
+    """Follows the faces of one clip, camera or stream: each frame in turn, in one thread at a time.
 
-    @property
-    def box(self) -> FaceBox:
-        return FaceBox.around(self.points)
+    Recurrent memory is the engine's, keyed by a sequence of each face; all else is in here and can be taken out as a
+    plain value (``state``) and gone on with anywhere (``from_state``).
 
-    @property
-    def score(self) -> float:
-        return face_score(self.confidence)
+    Args:
+        max_faces: Most faces to follow at once.
+        engine: Who runs the network; by default one that all trackers of the process share.
+        detector: Who finds faces; by default YuNet, shared likewise.
+        options: Thresholds and intervals.
+        observe: Called for what is counted and timed.
 
-    def face(self) -> Face:
-        return Face(self.track_id, self.box, self.score, Landmarks(self.points, self.confidence))
+    Example:
+        >>> import red_align
+        >>> tracker = red_align.Tracker(max_faces=2)
+        >>> for index, frame in enumerate(camera):                       # doctest: +SKIP
+        ...     result = tracker.track(frame, time_s=index / 30)
+    """
 
-    def state(self) -> TrackState:
-        return TrackState(self.track_id, self.points, self.confidence, self.memory, self.look)
+    def __init__(
+        self,
+        max_faces: int = 1,
+        *,
+        engine: Engine | None = None,
+        detector: Detector | None = None,
+        options: TrackingOptions | None = None,
+        observe: Observer | None = None,
+    ) -> None:
+        if max_faces < 1:
+            raise InvalidRequest(f"max_faces is {max_faces}, it must be 1 or more")
+        self.max_faces = max_faces
+        self.engine = engine if engine is not None else default_engine()
+        self.warnings: list[str] = []
+        """What did not go as asked, each said once."""
+        self._detector = detector if detector is not None else default_detector()
+        self._options = options or TrackingOptions()
+        self._observe: Observer = observe or (lambda name, value: None)
+        self._tracks: list[Track] = []
+        self._next_id = self._next_index = 0
+        self._size: tuple[int, int] | None = None
+        self._since_search = NEVER
+        self._time_s: float | None = None  # of the last frame
+        self._restored = False
+        self._missing = 0  # faces that were lost and not found again
 
-    @classmethod
-    def of(cls, state: TrackState) -> Self:
-        """A track that begins a sequence of its own with the memory it had."""
-        return cls(state.track_id, _new_sequence(), state.points, state.confidence, state.memory, state.look)
+    def track(self, image: NDArray[np.uint8], time_s: float | None = None) -> FrameResult:
+        """Follow all faces to the next frame, and search for more where there is room.
 
+        Args:
+            image: The upright frame, RGB uint8 [H, W, 3]; all frames have one size.
+            time_s: Its time in seconds, later than the last one's; by default 0.04 s after it.
 
-@dataclass(slots=True)
-class Session:
-    """State of one clip or stream; ``step`` takes its frames one after another."""
+        Returns:
+            The frame's faces. A frame of another size, or that is not later, has status ``error`` and says why; the
+            tracker stays as it was.
 
-    engine: Engine
-    detector: Detector
-    workers: Executor
-    options: TrackingOptions
-    rate_limit: Callable[[], Awaitable[None]] | None = None
-    """Waited for before each frame, where a tenant's rate is limited."""
-    metrics: Metrics = field(default_factory=Metrics)
-    _tracks: list[_Track] = field(default_factory=list)
-    _next_id: int = 0
-    _size: tuple[int, int] | None = None
-    _since_search: int = NEVER
-    _time_s: float | None = None  # of the last frame
-    _restored: bool = False
-    _missing: int = 0  # faces that were lost and not found again
+        Raises:
+            InvalidRequest: The image is no uint8 [H, W, 3].
+        """
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
+            raise InvalidRequest(f"a frame is RGB uint8 [H, W, 3], this one {image.dtype} {list(image.shape)}")
+        if time_s is None:
+            time_s = 0.0 if self._time_s is None else self._time_s + USUAL_STEP_S
+        return self.process(Frame(self._next_index, time_s, image))
 
-    async def step(self, frame: Frame) -> FrameResult:
-        """The answer to one frame. What is wrong with the frame itself is told in the answer, not raised."""
-        result = await self._answer(frame)
-        self.metrics.frames.labels(result.status).inc()
-        self.metrics.resumes.inc(result.resumed)
-        return result
-
-    async def _answer(self, frame: Frame) -> FrameResult:
-        if frame.image is None:
-            error = frame.error or RedAlignError("the frame is missing")
+    def process(self, frame: Frame) -> FrameResult:
+        """As ``track``, for a numbered frame or one that did not decode; what is wrong with it is in the answer."""
+        self._next_index = frame.index + 1
+        error = frame.error if frame.image is None else self._unfit(frame)
+        if frame.image is None or error is not None:
+            error = error or RedAlignError("the frame is missing")
             return FrameResult(frame.index, frame.time_s, FrameStatus.ERROR, error=error)
-        if self._time_s is not None and not frame.time_s > self._time_s:
-            message = f"frame {frame.index} is at {frame.time_s:g} s, the last one was at {self._time_s:g} s"
-            return FrameResult(frame.index, frame.time_s, FrameStatus.ERROR, error=TimestampNotGrowing(message))
-        height, width = frame.image.shape[:2]
-        if self._size is None:
-            self._size = (width, height)
-        elif self._size != (width, height):
-            message = f"frame {frame.index} is {width}x{height}, the stream began with {self._size[0]}x{self._size[1]}"
-            return FrameResult(frame.index, frame.time_s, FrameStatus.ERROR, error=FrameSizeChanged(message))
-        if self.rate_limit is not None:
-            await self.rate_limit()
         # A new segment's clock begins anew; its first frame follows the last one of before.
         gap_s = 0.0 if self._time_s is None else frame.time_s - self._time_s
-        self._time_s = frame.time_s
-        await self._follow(frame.image, gap_s)
-        await self._search(frame.image)
+        self._size, self._time_s = (frame.image.shape[1], frame.image.shape[0]), frame.time_s
+        if self._tracks:
+            self._follow(frame.image, gap_s)
+        if len(self._tracks) < self.max_faces:
+            self._search(frame.image)
         faces = tuple(track.face() for track in self._tracks)
         resumed = self._restored or any(track.resumed for track in self._tracks)
         self._restored = False
         return FrameResult(frame.index, frame.time_s, faces=faces, resumed=resumed)
 
-    def state(self, next_index: int) -> SessionState:
-        """What the session is after its last frame; ``next_index`` is the number of the frame that comes next."""
-        tracks = tuple(track.state() for track in self._tracks)
-        return SessionState(tracks, self._next_id, next_index, self._size, self._since_search, self._time_s)
+    def state(self, next_index: int | None = None) -> TrackerState:
+        """What the tracker is after its last frame.
 
-    def restore(self, state: SessionState, *, same_clock: bool, resumed: bool) -> None:
+        Args:
+            next_index: Number of the frame that comes next; by default one more than the last one's.
+        """
+        tracks = tuple(track.state() for track in self._tracks)
+        index = self._next_index if next_index is None else next_index
+        return TrackerState(tracks, self._next_id, index, self._size, self._since_search, self._time_s)
+
+    def restore(self, state: TrackerState, *, same_clock: bool = True, resumed: bool = True) -> None:
         """Go on from a state, before the first frame.
 
-        With ``same_clock`` times go on to grow from there, else they begin anew. ``resumed`` tells the first answer so.
+        Args:
+            state: Of any tracker with the same model.
+            same_clock: Whether times go on to grow from there; else they begin anew.
+            resumed: Whether the first answer says so.
         """
-        self._tracks = [_Track.of(track) for track in state.tracks[: self.options.max_faces]]
-        self._next_id, self._size, self._since_search = state.next_id, state.size, state.since_search
-        self._time_s = state.time_s if same_clock else None
+        scheme = self.engine.info.scheme
+        self._tracks = [Track.restored(track, scheme) for track in state.tracks[: self.max_faces]]
+        self._next_id, self._next_index, self._size = state.next_id, state.next_index, state.size
+        self._since_search, self._time_s = state.since_search, state.time_s if same_clock else None
         self._restored = resumed and bool(self._tracks)
 
-    async def close(self) -> None:
-        """End all sequences; safe to call twice."""
+    @classmethod
+    def from_state(
+        cls,
+        state: TrackerState,
+        max_faces: int = 1,
+        *,
+        engine: Engine | None = None,
+        detector: Detector | None = None,
+        options: TrackingOptions | None = None,
+    ) -> Self:
+        """A tracker that goes on where another one stood, with the same points as if it were that one.
+
+        Args:
+            state: What ``state`` gave.
+            max_faces: See Tracker.
+            engine: See Tracker.
+            detector: See Tracker.
+            options: See Tracker.
+        """
+        tracker = cls(max_faces, engine=engine, detector=detector, options=options)
+        tracker.restore(state)
+        return tracker
+
+    def close(self) -> None:
+        """Give back the engine's slots; safe to call twice."""
         tracks, self._tracks = self._tracks, []
         for track in tracks:
-            await self.engine.end(track.sequence)
+            self.engine.end(track.sequence)
 
-    async def _follow(self, image: NDArray[np.uint8], gap_s: float) -> None:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _unfit(self, frame: Frame) -> RedAlignError | None:
+        """Why a frame cannot follow the last one."""
+        assert frame.image is not None
+        if self._time_s is not None and not frame.time_s > self._time_s:
+            message = f"frame {frame.index} is at {frame.time_s:g} s, the last one was at {self._time_s:g} s"
+            return TimestampNotGrowing(message)
+        height, width = frame.image.shape[:2]
+        if self._size is not None and self._size != (width, height):
+            began = f"{self._size[0]}x{self._size[1]}"
+            return FrameSizeChanged(f"frame {frame.index} is {width}x{height}, the stream began with {began}")
+        return None
+
+    def _follow(self, image: NDArray[np.uint8], gap_s: float) -> None:
         """Move every track to this frame; drop those that are lost."""
-        if not self._tracks:
-            return
-        scheme = self.engine.info.scheme
-        regions = [region_from_landmarks(t.points, scheme) for t in self._tracks]
-        crops = await self._cut(image, regions)
-        moves = [self._move(*each, image, gap_s) for each in zip(self._tracks, regions, crops, strict=True)]
-        alive = await asyncio.gather(*moves)
-        kept: list[_Track] = []
-        for before, track in zip(self._tracks, alive, strict=True):
-            doubled = track is not None and any(track.box.iou(other.box) > SAME_FACE_IOU for other in kept)
+        moved = self._step(image)
+        alive = self._recover(image, moved)
+        kept: list[Track] = []
+        for before, _ in moved:
+            track = self._same_face(before, image, gap_s) if before in alive else None
+            doubled = track is not None and _overlaps(track, kept)
             if track is not None and not doubled:
                 kept.append(track)
             else:
-                self._since_search = NEVER  # Look for a lost face at once.
-                self.metrics.tracks_lost.inc()
+                self._since_search = NEVER  # Search for a lost face at once.
+                self._observe("track_lost", 1)
                 self._missing += not doubled
             if track is not before or doubled:
-                await self.engine.end(before.sequence)
+                self.engine.end(before.sequence)
         self._tracks = kept
 
-    async def _move(
-        self, track: _Track, region: FaceRegion, crop: NDArray[np.uint8], image: NDArray[np.uint8], gap_s: float
-    ) -> _Track | None:
-        """One step of one track: the same one, another where the picture was cut to another face, or None."""
-        to_crop = region.to_crop(CROP_SIZE)
-        prior = to_crop.apply(track.points).astype(np.float32)
-        start, track.resumed = not track.started, False
-        with self.metrics.timed(self.metrics.step):
-            result = await self.engine.step(
-                track.sequence, crop, prior, start=start, resume=track.memory if start else None
-            )
-        track.started = True
-        self._take(track, result, to_crop)
-        if self._lost(track, image, self.options.track_lost_threshold):
-            # A quick movement may have left the prior behind: look once more without it.
-            result = await self.engine.acquire(crop, self._mean_prior(), track.memory)
-            self._take(track, result, to_crop)
-            if self._lost(track, image, self.options.track_activation_threshold):
-                return None
-            await self.engine.end(track.sequence)
-            track.sequence, track.started = _new_sequence(), False
-        look = await self._look_of(image, track.points)
-        if is_identity_switch(track.look, look, gap_s):
-            points, result = await self._look(image, region_from_landmarks(track.points, self.engine.info.scheme))
-            return await self._new_track(points, result, image)
-        track.look = look
+    def _step(self, image: NDArray[np.uint8]) -> list[tuple[Track, NDArray[np.uint8]]]:
+        """One network step of every track.
+
+        Returns:
+            The tracks and their crops, without new faces that the engine has no slot for.
+        """
+        pairs = [(track, crop_face(image, track.region)) for track in self._tracks]
+        began = perf_counter()
+        answers = steps.step(self.engine, pairs)
+        self._observe("step_s", perf_counter() - began)
+        moved = []
+        for (track, crop), answer in zip(pairs, answers, strict=True):
+            if isinstance(answer, Overloaded) and track.starts and len(pairs) > 1:
+                self._leave_out(answer)
+            elif isinstance(answer, RedAlignError):
+                raise answer
+            else:
+                track.starts = track.resumed = False
+                track.update(answer)
+                moved.append((track, crop))
+        return moved
+
+    def _leave_out(self, why: Overloaded) -> None:
+        """A new face found no slot in the engine: those that are followed go on without it."""
+        self._since_search = -FULL_ENGINE_FRAMES
+        self._observe("face_refused", 1)
+        warning = f"further faces were left out: {why.message}"
+        if warning not in self.warnings:
+            self.warnings.append(warning)
+
+    def _recover(self, image: NDArray[np.uint8], moved: Sequence[tuple[Track, NDArray[np.uint8]]]) -> set[Track]:
+        """The tracks that are alive, those among them that seemed lost and were acquired once more.
+
+        A quick movement may have left the prior behind, so the second try is without it.
+        """
+        options = self._options
+        lost = [pair for pair in moved if pair[0].is_lost(image, options.track_lost_threshold)]
+        alive = {track for track, _ in moved} - {track for track, _ in lost}
+        again = steps.acquire(self.engine, [crop for _, crop in lost], [track.memory for track, _ in lost])
+        for (track, _), result in zip(lost, again, strict=True):
+            track.update(result)
+            if not track.is_lost(image, options.track_activation_threshold):
+                track.starts = True
+                alive.add(track)
+        return alive
+
+    def _same_face(self, track: Track, image: NDArray[np.uint8], gap_s: float) -> Track | None:
+        """The track, moved on; a new one where the picture was cut to another face; None where that is no face."""
+        track.advance(self.engine.info.scheme)
+        appearance = appearance_descriptor(image, track.region)
+        if is_identity_switch(track.appearance, appearance, gap_s):
+            return self._begun(steps.find_faces(self.engine, image, [track.region])[0], image)
+        track.appearance = appearance
         return track
 
-    async def _search(self, image: NDArray[np.uint8]) -> None:
-        """Detect when there is room for a face and it is time to."""
-        room = self.options.max_faces - len(self._tracks)
-        if room <= 0:
-            return
-        self._since_search += 1
-        if self._since_search < (self.options.detect_every if self._tracks else self.options.search_every):
+    def _search(self, image: NDArray[np.uint8]) -> None:
+        """Detect when it is time to, and begin tracks."""
+        self._since_search = min(self._since_search + 1, NEVER)
+        if self._since_search < (self._options.detect_every if self._tracks else self._options.search_every):
             return
         self._since_search = 0
-        loop = asyncio.get_running_loop()
-        with self.metrics.timed(self.metrics.detect):
-            found = await loop.run_in_executor(self.workers, self.detector.detect, image)
+        began = perf_counter()
+        found = self._detector.detect(image)
+        self._observe("detect_s", perf_counter() - began)
         new = [d for d in found if all(d.box.iou(t.box) < SAME_FACE_IOU for t in self._tracks)]
-        chosen = sorted(new, key=_preference, reverse=True)[:room]
-        looks = await asyncio.gather(*(self._look(image, d.region) for d in chosen))
-        for points, result in looks:
-            track = await self._new_track(points, result, image)
-            if track is not None and all(track.box.iou(other.box) <= SAME_FACE_IOU for other in self._tracks):
+        chosen = sorted(new, key=_preference, reverse=True)[: self.max_faces - len(self._tracks)]
+        for candidate in steps.find_faces(self.engine, image, [detection.region for detection in chosen]):
+            track = self._begun(candidate, image)
+            if track is not None and not _overlaps(track, self._tracks):
                 self._tracks.append(track)
                 if self._missing:
                     self._missing -= 1
-                    self.metrics.redetections.inc()
+                    self._observe("track_redetected", 1)
 
-    async def _look(self, image: NDArray[np.uint8], region: FaceRegion) -> tuple[NDArray[np.float64], StepResult]:
-        """Acquire a face in a region; where its points ask for a rather different region, once more in that."""
-        for last in (False, True):
-            crop = (await self._cut(image, [region]))[0]
-            result = await self.engine.acquire(crop, self._mean_prior())
-            points = region.to_frame(CROP_SIZE).apply(result.points)
-            better = region_from_landmarks(points, self.engine.info.scheme)
-            if last or not _differ(region, better):
-                break
-            region = better
-        return points, result
-
-    async def _new_track(
-        self, points: NDArray[np.float64], result: StepResult, image: NDArray[np.uint8]
-    ) -> _Track | None:
-        """A track with an id of its own; None where there is no face to be sure of."""
-        track = _Track(-1, _new_sequence(), points, result.confidence, result.memory, np.zeros(0, np.float32))
-        if self._lost(track, image, self.options.track_activation_threshold):
+    def _begun(self, track: Track, image: NDArray[np.uint8]) -> Track | None:
+        """A found face with an id of its own; None where there is no face to be sure of."""
+        if track.is_lost(image, self._options.track_activation_threshold):
             return None
-        track.look = await self._look_of(image, points)
+        track.appearance = appearance_descriptor(image, track.region)
         track.track_id, self._next_id = self._next_id, self._next_id + 1
-        self.metrics.tracks_begun.inc()
+        self._observe("track_begun", 1)
         return track
 
-    async def _look_of(self, image: NDArray[np.uint8], points: NDArray[np.float64]) -> NDArray[np.float32]:
-        scheme = self.engine.info.scheme
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self.workers, lambda: appearance_descriptor(image, points, scheme))
 
-    async def _cut(self, image: NDArray[np.uint8], regions: list[FaceRegion]) -> list[NDArray[np.uint8]]:
-        if not regions:
-            return []
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self.workers, lambda: [crop_face(image, r) for r in regions])
-
-    def _mean_prior(self) -> Array:
-        return self.engine.info.scheme.mean_shape.astype(np.float32)
-
-    @staticmethod
-    def _take(track: _Track, result: StepResult, to_crop: Similarity) -> None:
-        track.resumed = track.resumed or result.resumed
-        track.points = to_crop.inverse().apply(result.points)
-        track.confidence, track.memory = result.confidence, result.memory
-
-    @staticmethod
-    def _lost(track: _Track, image: NDArray[np.uint8], below: float) -> bool:
-        height, width = image.shape[:2]
-        return is_lost(track.score, track.points, (width, height), below)
+def _overlaps(track: Track, others: Sequence[Track]) -> bool:
+    return any(track.box.iou(other.box) > SAME_FACE_IOU for other in others)
 
 
 def _preference(detection: Detection) -> tuple[float, float]:
     """The largest face first, then the best score; sizes within a sixteenth count as equal."""
     return (round(4 * np.log2(max(detection.box.area, 1.0))), detection.score)
-
-
-def _differ(one: FaceRegion, other: FaceRegion) -> bool:
-    """Whether two regions are further apart than the errors that the network takes in its stride."""
-    turn = abs(math.remainder(other.angle - one.angle, math.tau))
-    shift = math.hypot(other.cx - one.cx, other.cy - one.cy) / one.side
-    scale = abs(math.log(max(other.side, 1e-3) / one.side))
-    return turn > MUCH_TURN or shift > MUCH_SHIFT or scale > MUCH_SCALE
-
-
-def _new_sequence() -> str:
-    """A random name, never derived from stream or user: it cannot be guessed."""
-    return secrets.token_hex(16)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from time import perf_counter
+from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from red_align.frames import FrameResult
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
@@ -29,12 +29,32 @@ class Metrics:
         self.tracks_lost = Counter("red_tracks_lost", "Faces that were given up.", registry=registry)
         self.resumes = Counter("red_resumes", "Frames at which memory was taken up again.", registry=registry)
         self.queue_wait = seconds("queue_wait", "Time a live frame waited to be answered.")
-        self.decode = seconds("decode", "Time to decode a frame, waiting for a thread included.")
-        self.detect = seconds("detect", "Time of a search for faces, waiting for a thread included.")
-        self.step = seconds("step", "Time of a network step, waiting for a batch included.")
+        self.decode = seconds("decode", "Time to wait for a decoded frame.")
+        self.detect = seconds("detect", "Time of a search for faces.")
+        self.step = seconds("step", "Time of the network step of a frame's faces, waiting for a batch included.")
+        self.faces_refused = Counter(
+            "red_faces_refused", "Further faces that were left out, since the engine was full.", registry=registry
+        )
+        self._observers: dict[str, Callable[[float], None]] = {
+            "track_begun": self.tracks_begun.inc,
+            "track_lost": self.tracks_lost.inc,
+            "track_redetected": self.redetections.inc,
+            "face_refused": self.faces_refused.inc,
+            "step_s": self.step.observe,
+            "detect_s": self.detect.observe,
+        }
         self.batch_size = Histogram(
             "red_batch_size", "Faces in one network call (embedded engine).", buckets=_BATCHES, registry=registry
         )
+
+    def observe(self, name: str, value: float) -> None:
+        """What a tracker counts and times; see red_align.tracking.tracker.Observer."""
+        self._observers[name](value)
+
+    def answered(self, result: FrameResult) -> None:
+        """One frame was answered."""
+        self.frames.labels(result.status).inc()
+        self.resumes.inc(result.resumed)
 
     def watch(self, name: str, what: str, value: Callable[[], float]) -> None:
         """Add a gauge.
@@ -45,19 +65,6 @@ class Metrics:
             value: Read whenever the metrics are asked for.
         """
         Gauge(f"red_{name}", what, registry=self._registry).set_function(value)
-
-    @contextmanager
-    def timed(self, histogram: Histogram) -> Iterator[None]:
-        """Observe the seconds that the block takes, whether it raises or not.
-
-        Args:
-            histogram: Where they are observed.
-        """
-        began = perf_counter()
-        try:
-            yield
-        finally:
-            histogram.observe(perf_counter() - began)
 
     def text(self) -> bytes:
         """All of them in Prometheus's text format."""

@@ -62,11 +62,13 @@ def call_span(name: str, metadata: Mapping[str, str]) -> Iterator[None]:
         span.end()
 
 
-def outgoing_headers() -> dict[str, str]:
-    """The current trace as headers of a call to another server."""
-    headers: dict[str, str] = {}
-    propagate.inject(headers)
-    return headers
+@contextmanager
+def call_headers(model: str) -> Iterator[Mapping[str, str]]:
+    """A span for a call of an inference server; gives the trace as headers of that call."""
+    with tracer.start_as_current_span(f"triton {model}", kind=trace.SpanKind.CLIENT):
+        headers: dict[str, str] = {}
+        propagate.inject(headers)
+        yield headers
 
 
 def end_tracing() -> None:

@@ -2,42 +2,62 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import replace
-from typing import Protocol, TypeVar
+from time import perf_counter
+from typing import TypeVar
 
 import anyio
 
 from red_align.errors import RedAlignError
 from red_align.frames import Frame, FrameResult, StreamEnd, VideoInfo
 from red_align.media.reader import Reader
-from red_align.tracking.state import SessionState
-from red_align.tracking.tracker import Session
+from red_align.media.writers import Writer
+from red_align.tracking.state import TrackerState
+from red_align.tracking.tracker import Tracker
+from service.observability.metrics import Metrics
+from service.streams.threads import ThreadCalls
 
 T = TypeVar("T")
-
-
-class InWorker(Protocol):
-    """Runs blocking work in a thread; see service.dataplane.DataPlane.in_worker."""
-
-    def __call__(self, work: Callable[[], T]) -> Awaitable[T]:
-        """The work's answer."""
+FIRST_FRAMES = 2
+"""Frames that must be answered before an answer begins: what refuses them has a status of its own."""
 
 
 class ClipRun:
-    """One opened clip: its size at once, its results as an iterator, and its end after them."""
+    """One opened clip: its size at once, its answers frame by frame, and its end after them.
+
+    ``next``, ``end`` and ``state`` block; ``begin``, ``results`` and ``pieces`` call them in threads.
+
+    Args:
+        reader: The opened file.
+        tracker: Follows its faces.
+        calls: Threads to block in.
+        stride: Every stride-th frame is answered.
+        first_index: Number of the clip's first frame in its stream.
+        seal: Makes the resume token of a state; None where no token is wanted.
+        rate_limit: Awaited before each frame.
+        metrics: What is counted.
+    """
 
     def __init__(
-        self, in_worker: InWorker, reader: Reader, session: Session, stride: int, first_index: int = 0
+        self,
+        reader: Reader,
+        tracker: Tracker,
+        calls: ThreadCalls,
+        *,
+        stride: int = 1,
+        first_index: int = 0,
+        seal: Callable[[TrackerState], str] | None = None,
+        rate_limit: Callable[[], Awaitable[None]] | None = None,
+        metrics: Metrics | None = None,
     ) -> None:
-        self._in_worker, self._reader, self._session, self._stride = in_worker, reader, session, stride
+        self._reader, self._tracker, self._calls = reader, tracker, calls
+        self._frames = reader.frames(stride)
         self._first_index = self._next_index = first_index
-        self._seal: Callable[[SessionState], str] | None = None
-        self.answered = 0
-        self._rest = self._answers()
+        self._seal, self._rate_limit, self._metrics = seal, rate_limit, metrics or Metrics()
         self._first: list[FrameResult] = []
+        self._over = False
+        self.answered = 0
 
     @property
     def video(self) -> VideoInfo:
@@ -46,61 +66,101 @@ class ClipRun:
 
     @property
     def end(self) -> StreamEnd:
-        """How it ended; final once ``results`` is exhausted."""
+        """How it ended; final once ``next`` gave None."""
         token = self._seal(self.state) if self._seal is not None else ""
-        return StreamEnd(self._reader.complete, self.answered, tuple(self._reader.warnings), resume_token=token)
+        warnings = (*self._reader.warnings, *self._tracker.warnings)
+        return StreamEnd(self._reader.complete, self.answered, warnings, resume_token=token)
 
     @property
-    def state(self) -> SessionState:
+    def state(self) -> TrackerState:
         """What the stream is after the last answer."""
-        return self._session.state(self._next_index)
+        return self._tracker.state(self._next_index)
 
-    def seal_with(self, seal: Callable[[SessionState], str]) -> None:
-        """Let ``end`` have a resume token, made by this."""
-        self._seal = seal
+    def next(self) -> FrameResult | None:
+        """Decode and answer the next frame; None after the last one.
+
+        Raises:
+            RedAlignError: One of the first frames was refused. Later the clip ends instead, incomplete, with a warning.
+        """
+        if self._over:
+            return None
+        try:
+            frame = self._decoded()
+        except RedAlignError as error:  # such as a frame that grew beyond the limit in mid-clip
+            self._break_off(error)
+            return None
+        if frame is None:
+            self._over = True
+            self._next_index = self._first_index + self._reader.count  # with those that the stride left out
+            return None
+        try:
+            return self._answer(frame)
+        except RedAlignError as error:
+            if self.answered < FIRST_FRAMES:
+                raise
+            self._break_off(error)
+            return None
+
+    def _break_off(self, error: RedAlignError) -> None:
+        self._over = True
+        self._reader.complete = False
+        self._reader.warnings.append(error.message)
+
+    def _decoded(self) -> Frame | None:
+        began = perf_counter()
+        try:
+            return next(self._frames, None)
+        finally:
+            self._metrics.decode.observe(perf_counter() - began)
+
+    def _answer(self, frame: Frame) -> FrameResult:
+        result = self._tracker.process(replace(frame, index=self._first_index + frame.index))
+        self._metrics.answered(result)
+        self.answered += 1
+        self._next_index = result.index + 1
+        return result
 
     async def begin(self) -> None:
-        """Answer two frames ahead of ``results``: what refuses them can then be told before an answer began.
+        """Answer two frames ahead of ``results``: what refuses them can then be raised before an answer began.
 
-        A face that the first one shows takes its place in the engine with the second.
+        A face that the first one shows takes its slot in the engine with the second.
         """
-        while len(self._first) < 2 and (result := await anext(self._rest, None)) is not None:
+        while len(self._first) < FIRST_FRAMES and (result := await self._limited(self.next)) is not None:
             self._first.append(result)
 
-    async def results(self) -> AsyncGenerator[FrameResult]:
-        """One result a frame, in order; can be had once."""
-        async with aclosing(self._rest):
-            for result in self._first:
-                yield result
-            async for result in self._rest:
-                yield result
+    async def results(self, encode: Callable[[FrameResult], T]) -> AsyncGenerator[T]:
+        """The answers, each encoded in the thread that made it; can be had once.
+
+        Args:
+            encode: From a result to what is sent of it.
+        """
+
+        def encoded() -> T | None:
+            result = self._first.pop(0) if self._first else self.next()
+            return None if result is None else encode(result)
+
+        while (value := await self._limited(encoded)) is not None:
+            yield value
+
+    async def pieces(self, writer: Writer) -> AsyncGenerator[bytes]:
+        """The whole answer as a writer writes it."""
+        yield writer.begin(self.video)
+        async for piece in self.results(writer.frame):
+            yield piece
+        yield await self.ended(writer.finish)
+
+    async def ended(self, encode: Callable[[StreamEnd], T]) -> T:
+        """How it ended, encoded in a thread; to be had after ``results``."""
+        return await self._calls(lambda: encode(self.end))
+
+    async def _limited(self, work: Callable[[], T]) -> T:
+        if self._rate_limit is not None and not self._first:
+            await self._rate_limit()
+        return await self._calls(work)
 
     async def close(self) -> None:
-        """Stop wherever it is; ``DataPlane.clip`` does."""
-        await self._rest.aclose()
-
-    async def _answers(self) -> AsyncGenerator[FrameResult]:
-        """The next frame decodes while this one is looked at."""
-        frames = self._reader.frames(self._stride)
-        ahead = asyncio.ensure_future(self._next(frames))
-        try:
-            while (frame := await asyncio.shield(ahead)) is not None:
-                ahead = asyncio.ensure_future(self._next(frames))
-                frame = replace(frame, index=self._first_index + frame.index)
-                result = await self._session.step(frame)
-                self.answered += 1
-                self._next_index = frame.index + 1
-                yield result
-            self._next_index = self._first_index + self._reader.count  # with those that the stride left out
-        finally:
-            # Wait for the thread that still decodes, however this ends; what it brings is not wanted any more.
-            with anyio.CancelScope(shield=True):
-                await asyncio.gather(ahead, return_exceptions=True)
-
-    async def _next(self, frames: Iterator[Frame]) -> Frame | None:
-        try:
-            return await self._in_worker(lambda: next(frames, None))
-        except RedAlignError as error:  # such as a frame that grew beyond the limit in mid-clip
-            self._reader.complete = False
-            self._reader.warnings.append(error.message)
-            return None
+        """Stop wherever it is, and give back decoder and slots; the data plane does."""
+        with anyio.CancelScope(shield=True):
+            await self._calls.settled()
+            await self._calls(self._tracker.close)
+            await self._calls(self._reader.close)

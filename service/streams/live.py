@@ -1,43 +1,64 @@
-"""One live stream: frames are answered one after another, each of them."""
+"""One live stream: frames are answered one after another, each of them, each by one call in a worker thread."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
+from time import perf_counter
 
+import anyio
 import numpy as np
 from numpy.typing import NDArray
 
-from red_align.errors import BadFrame, RedAlignError
+from red_align.errors import BadFrame, Overloaded, RedAlignError
 from red_align.frames import Frame, FrameResult, FrameStatus, StreamEnd
+from red_align.media.decode_pool import DecodePool, PendingFrame
 from red_align.media.reader import DecodeLimits
-from red_align.tracking.state import SessionState
-from red_align.tracking.tracker import Session
+from red_align.tracking.state import TrackerState
+from red_align.tracking.tracker import Tracker
+from service.observability.metrics import Metrics
+from service.streams.threads import ThreadCalls
 
 
-class StreamRun:
-    """An open stream. ``token`` seals what it is after its last answer."""
+class LiveRun:
+    """An open stream. All methods but ``close`` block, and are called one after another (see ``calls``).
+
+    Args:
+        decoders: Decode its frames, in processes of their own.
+        limits: Bounds of a frame.
+        tracker: Follows its faces.
+        calls: Threads to block in.
+        seal: Makes the resume token of a state.
+        first_index: Number of its first frame.
+        rate_limit: Awaited before a frame is processed.
+        intake_limit: Awaited after a frame was read from the wire.
+        metrics: What is counted.
+    """
 
     def __init__(
         self,
-        decode_frame: Callable[[bytes], Coroutine[None, None, NDArray[np.uint8]]],
+        decoders: DecodePool,
         limits: DecodeLimits,
-        session: Session,
-        seal: Callable[[SessionState], str],
+        tracker: Tracker,
+        calls: ThreadCalls,
+        seal: Callable[[TrackerState], str],
+        *,
         first_index: int = 0,
+        rate_limit: Callable[[], Awaitable[None]] | None = None,
         intake_limit: Callable[[], Awaitable[None]] | None = None,
+        metrics: Metrics | None = None,
     ) -> None:
-        self._decode_frame, self._limits, self._session, self._seal = decode_frame, limits, session, seal
+        self._decoders, self._limits, self._tracker, self._seal = decoders, limits, tracker, seal
         self._first_index = self.next_index = first_index
-        self.intake_limit = intake_limit
-        """Waited for before a frame is read from the wire, where a tenant's rate is limited."""
+        self._metrics = metrics or Metrics()
+        self._ahead: PendingFrame | None = None
+        self.calls, self.rate_limit, self.intake_limit = calls, rate_limit, intake_limit
         self.dropped_count = 0
-        self._ahead: tuple[bytes, asyncio.Task[NDArray[np.uint8]]] | None = None
 
     @property
     def end(self) -> StreamEnd:
         """How many frames were answered and dropped, and the token to go on from."""
-        return StreamEnd(True, self.answered, dropped_count=self.dropped_count, resume_token=self.token)
+        warnings = tuple(self._tracker.warnings)
+        return StreamEnd(True, self.answered, warnings, dropped_count=self.dropped_count, resume_token=self.token)
 
     @property
     def answered(self) -> int:
@@ -45,74 +66,85 @@ class StreamRun:
         return self.next_index - self._first_index
 
     @property
-    def state(self) -> SessionState:
+    def state(self) -> TrackerState:
         """What the stream is after its last answer."""
-        return self._session.state(self.next_index)
+        return self._tracker.state(self.next_index)
 
     @property
     def token(self) -> str:
         """Lets the stream go on anywhere, with the frame ``next_index``."""
         return self._seal(self.state)
 
-    async def encoded(self, data: bytes, time_s: float, following: bytes = b"") -> FrameResult:
-        """Answer a JPEG or PNG. The one ``following`` it, where it waits already, decodes in the meantime."""
-        ahead, self._ahead = self._ahead, None
-        if ahead is not None and ahead[0] != data:
-            await _discard(ahead[1])
-            ahead = None
-        picture = ahead[1] if ahead is not None else self._begin(data)
-        if following:
-            self._ahead = following, self._begin(following)
-        return await self._answer(picture, time_s)
+    def encoded(self, data: bytes, time_s: float, following: bytes = b"") -> FrameResult:
+        """Answer a JPEG or PNG.
 
-    async def raw(self, data: bytes, width: int, height: int, time_s: float) -> FrameResult:
+        Args:
+            data: Its bytes.
+            time_s: Its time, seconds.
+            following: The frame after it, where it waits already: it decodes while this one is processed.
+        """
+        began = perf_counter()
+        pending, self._ahead = self._ahead, None
+        if pending is not None and pending.data != data:
+            pending.release()
+            pending = None
+        with pending or self._decoders.begin_frame(data, self._limits) as frame:
+            if following:
+                self._ahead = self._decoders.begin_frame_ahead(following, self._limits)
+            try:
+                image = frame.image()
+            except RedAlignError as error:
+                return self.broken(error, time_s)
+            finally:
+                self._metrics.decode.observe(perf_counter() - began)
+            return self._answer(image, time_s)
+
+    def raw(self, data: bytes, width: int, height: int, time_s: float) -> FrameResult:
         """Answer raw RGB: height * width * 3 bytes."""
-        return await self._answer(_raw_image(data, width, height, self._limits), time_s)
+        try:
+            image = _raw_image(data, width, height, self._limits)
+        except RedAlignError as error:
+            return self.broken(error, time_s)
+        return self._answer(image, time_s)
 
-    async def broken(self, error: RedAlignError, time_s: float) -> FrameResult:
-        """Answer a frame that is wrong before it is decoded."""
-        return await self._answer(_fail(error), time_s)
+    def broken(self, error: RedAlignError, time_s: float) -> FrameResult:
+        """Answer a frame that did not decode."""
+        return self._counted(self._tracker.process(Frame(self.next_index, time_s, None, error)))
 
     def dropped(self, time_s: float) -> FrameResult:
         """Answer a frame that is left out."""
-        result = FrameResult(self.next_index, time_s, FrameStatus.DROPPED)
-        self.next_index += 1
         self.dropped_count += 1
-        self._session.metrics.frames.labels(FrameStatus.DROPPED).inc()
-        return result
+        return self._counted(FrameResult(self.next_index, time_s, FrameStatus.DROPPED))
 
     async def close(self) -> None:
-        """Decode no more; ``DataPlane.stream`` does."""
-        if self._ahead is not None:
-            await _discard(self._ahead[1])
-            self._ahead = None
+        """Decode no more and give back the engine's slots; the data plane does."""
+        with anyio.CancelScope(shield=True):
+            await self.calls.settled()
+            if self._ahead is not None:
+                await self.calls(self._ahead.release)
+                self._ahead = None
+            await self.calls(self._tracker.close)
 
-    def _begin(self, data: bytes) -> asyncio.Task[NDArray[np.uint8]]:
-        return asyncio.ensure_future(self._decode_frame(data))
-
-    async def _answer(self, decoded: Awaitable[NDArray[np.uint8]], time_s: float) -> FrameResult:
+    def _answer(self, image: NDArray[np.uint8], time_s: float) -> FrameResult:
+        if not (np.isfinite(time_s) and time_s >= 0):
+            return self.broken(BadFrame(f"time_s is {time_s}, it must be finite and not negative"), time_s)
         try:
-            image = await decoded
-            if not (np.isfinite(time_s) and time_s >= 0):
-                raise BadFrame(f"time_s is {time_s}, it must be finite and not negative")
-            frame = Frame(self.next_index, time_s, image)
-        except RedAlignError as error:
-            frame = Frame(self.next_index, time_s, None, error)
-        result = await self._session.step(frame)
+            result = self._tracker.process(Frame(self.next_index, time_s, image))
+        except Overloaded as error:
+            # At its first face the stream is refused. Later a full engine is this frame's error: a face that gave up
+            # its slot in a pause goes on as soon as there is one again.
+            if self.answered < 2:
+                raise
+            result = FrameResult(self.next_index, time_s, FrameStatus.ERROR, error=error)
+        return self._counted(result)
+
+    def _counted(self, result: FrameResult) -> FrameResult:
+        self._metrics.answered(result)
         self.next_index += 1
         return result
 
 
-async def _discard(picture: asyncio.Task[NDArray[np.uint8]]) -> None:
-    picture.cancel()
-    await asyncio.gather(picture, return_exceptions=True)
-
-
-async def _fail(error: RedAlignError) -> NDArray[np.uint8]:
-    raise error
-
-
-async def _raw_image(data: bytes, width: int, height: int, limits: DecodeLimits) -> NDArray[np.uint8]:
+def _raw_image(data: bytes, width: int, height: int, limits: DecodeLimits) -> NDArray[np.uint8]:
     if width < 1 or height < 1:
         raise BadFrame(f"a raw frame of {width}x{height} has no pixels")
     limits.check(width, height)

@@ -1,6 +1,6 @@
 """Streams by name: what a stream was when its last segment or connection ended, kept for the next one.
 
-A name belongs to one tenant: another tenant's same name is another stream. What is kept is a SessionState, so a waiting
+A name belongs to one tenant: another tenant's same name is another stream. What is kept is a TrackerState, so a waiting
 stream holds no slot in the engine.
 """
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from cachetools import TTLCache
 
 from red_align.errors import InvalidRequest, StreamBusy
-from red_align.tracking.state import SessionState
+from red_align.tracking.state import TrackerState
 
 MAX_STREAM_ID = 128
 _Key = tuple[str, str]
@@ -31,7 +31,7 @@ class Lease:
 
     tenant: str
     stream_id: str
-    state: SessionState | None = None
+    state: TrackerState | None = None
 
 
 class StreamRegistry:
@@ -44,7 +44,7 @@ class StreamRegistry:
     """
 
     def __init__(self, idle_s: float, most: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self._waiting: TTLCache[_Key, SessionState] = TTLCache(most, idle_s, clock)
+        self._waiting: TTLCache[_Key, TrackerState] = TTLCache(most, idle_s, clock)
         self._leased: set[_Key] = set()
 
     def __len__(self) -> int:

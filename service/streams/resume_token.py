@@ -16,7 +16,7 @@ from pydantic import SecretStr
 
 from red_align.engine.base import ModelInfo
 from red_align.errors import BadResumeToken, ConfigurationError, ExpiredResumeToken
-from red_align.tracking.state import SessionState
+from red_align.tracking.state import TrackerState
 
 
 def read_token_keys(keys: SecretStr) -> list[Fernet]:
@@ -48,7 +48,7 @@ class TokenSealer:
         self._fernet = MultiFernet(keys or [Fernet(Fernet.generate_key())])
         self._ttl_s, self._clock = ttl_s, clock
 
-    def seal(self, state: SessionState, tenant: str, model: ModelInfo) -> str:
+    def seal(self, state: TrackerState, tenant: str, model: ModelInfo) -> str:
         """Seal a stream.
 
         Args:
@@ -62,7 +62,7 @@ class TokenSealer:
         data = msgpack.packb([tenant, _name(model), state.to_bytes()])
         return self._fernet.encrypt_at_time(data, int(self._clock())).decode("ascii")
 
-    def open(self, token: str, tenant: str, model: ModelInfo) -> SessionState:
+    def open(self, token: str, tenant: str, model: ModelInfo) -> TrackerState:
         """Open a token.
 
         Args:
@@ -90,7 +90,7 @@ class TokenSealer:
         if made_by != _name(model):
             raise BadResumeToken("the resume token is of another model")
         try:
-            return SessionState.from_bytes(packed)
+            return TrackerState.from_bytes(packed)
         except ValueError as error:
             raise BadResumeToken("the resume token is of another version of the service") from error
 

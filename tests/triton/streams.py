@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import numpy as np
 from numpy.typing import NDArray
 
-from red_align.engine.base import Array, Engine, StepResult
+from red_align.engine.base import Array, Engine, StepRequest, StepResult
 from red_align.engine.triton_engine import TritonEngine
 
 SAME_PX = 0.01
@@ -21,11 +22,16 @@ OTHER_PX = 0.1
 async def engine_of(*urls: str, **options: float) -> AsyncIterator[TritonEngine]:
     """An engine that has reached its server."""
     engine = TritonEngine(urls, **options)
-    await engine.start()
+    await asyncio.to_thread(engine.start)
     try:
         yield engine
     finally:
-        await engine.close()
+        await asyncio.to_thread(engine.close)
+
+
+async def submit(engine: Engine, request: StepRequest) -> StepResult:
+    """The answer to a request, awaited."""
+    return await asyncio.wrap_future(engine.submit(request))
 
 
 class Stream:
@@ -39,19 +45,18 @@ class Stream:
     async def step(self, crop: NDArray[np.uint8], *, memory: Array | None = None) -> StepResult:
         """``memory`` begins the sequence anew with it, as a test of what must not happen."""
         if self.last is None:
-            self.last = await self.engine.acquire(crop, self.engine.info.scheme.mean_shape.astype(np.float32))
+            prior = self.engine.info.scheme.mean_shape.astype(np.float32)
+            self.last = await submit(self.engine, StepRequest(crop, prior))
         start = not self.started or memory is not None
-        resume = memory if memory is not None else self.last.memory
-        self.last = await self.engine.step(
-            self.name, crop, self.last.points, start=start, resume=resume if start else None
-        )
+        given = memory if memory is not None else self.last.memory
+        self.last = await submit(self.engine, StepRequest(crop, self.last.points, given, self.name, start))
         self.started = True
         return self.last
 
     async def run(self, crops: Sequence[NDArray[np.uint8]]) -> NDArray[np.float64]:
         """Points [T, L, 2] of all crops; the sequence is ended."""
         points = [(await self.step(crop)).points for crop in crops]
-        await self.engine.end(self.name)
+        self.engine.end(self.name)
         return np.array(points, np.float64)
 
 

@@ -1,4 +1,4 @@
-"""A server that is full says so at once, and a place that is given back can be had."""
+"""A server that is full says so at once, and a slot that is given back can be had."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ async def test_more_streams_than_the_server_admits_are_refused_and_the_others_go
         for t in range(1, 6):
             answers = await asyncio.gather(*(s.step(crops[t, i]) for i, s in enumerate(inside)))
             assert not any(answer.resumed for answer in answers)
-        await engine.end("a")
+        engine.end("a")
         after = await Stream(engine, "after").run(crops[:, 2])
         assert len(after) == 6
 
 
-async def test_ended_sequences_give_their_places_back(make_triton: Make) -> None:
+async def test_ended_sequences_give_their_slots_back(make_triton: Make) -> None:
     server = make_triton(candidates=2, max_batch=2)
     crops = moving_faces(2, 1)[:, 0]
     async with engine_of(server.url, admission_s=5.0) as engine:
-        for i in range(12):  # six times as many as there are places; the idle limit is a minute
+        for i in range(12):  # six times as many as there are slots; the idle limit is a minute
             await Stream(engine, f"{i}").run(crops)
 
 
@@ -63,5 +63,5 @@ async def test_a_gateways_own_limit_is_told_before_the_server_is_asked(make_trit
             await Stream(engine, "b").step(crops[0, 1])
         assert refused.value.metadata == {"limit": "max_sequences"}
         await first.step(crops[1, 0])
-        await engine.end("a")
+        engine.end("a")
         await Stream(engine, "b").step(crops[0, 1])

@@ -104,7 +104,7 @@ def test_a_clip_survives_too_and_says_where(make_triton: Make) -> None:
     assert sum(frame.get("resumed", False) for frame in frames) == 1
 
 
-def test_clients_that_vanish_give_their_places_back(make_triton: Make) -> None:
+def test_clients_that_vanish_give_their_slots_back(make_triton: Make) -> None:
     server = make_triton(candidates=2, max_batch=2)  # with an idle limit of a minute
     with gateway(server, ENGINE_MAX_BATCH="1", TRITON_ADMISSION_S="3") as there:
         for _ in range(5):

@@ -40,7 +40,7 @@ async def test_the_server_and_the_embedded_engine_give_the_same_seven_points(mak
         there = await Stream(engine, "a").run(crops)
     assert there.shape == (10, 7, 2)
     assert apart(there, await Stream(embedded, "a").run(crops)) < SAME_PX
-    await embedded.close()
+    embedded.close()
 
 
 def test_the_exporters_own_comparison_holds_for_seven_points(make_triton: Make, graphs: Path) -> None:

@@ -38,7 +38,7 @@ async def test_the_servers_points_are_those_of_the_embedded_engine(triton: Trito
         for i in range(2):
             there = await Stream(engine, "a").run(crops[:, i])
             assert apart(there, await Stream(embedded, "a").run(crops[:, i])) < SAME_PX
-    await embedded.close()
+    embedded.close()
 
 
 async def test_streams_that_start_and_end_all_the_time_disturb_nobody(triton: TritonProcess) -> None:
@@ -61,14 +61,14 @@ async def test_a_used_slot_never_shows_another_streams_memory(make_triton: Make,
     async with engine_of(server.url, admission_s=5.0) as engine:
         first = Stream(engine, "first")
         used = [(await first.step(crop)).memory for crop in crops[:, 0]][-1]
-        await engine.end("first")
+        engine.end("first")
         after = await Stream(engine, "second").run(crops[:, 1])  # in the only slot there is
         control = Stream(engine, "control")
         leaked = [(await control.step(crops[0, 1], memory=used)).points]
         leaked += [(await control.step(crop)).points for crop in crops[1:, 1]]
     embedded = OnnxEngine(MODEL_FOLDER)
     alone = await Stream(embedded, "second").run(crops[:, 1])
-    await embedded.close()
+    embedded.close()
     assert apart(after, alone) < SAME_PX
     assert apart(np.array(leaked), alone) > OTHER_PX
 
@@ -79,7 +79,7 @@ async def test_slots_that_change_hands_under_direct_scheduling_disturb_nobody(ma
     crops = moving_faces(FRAMES, 8)
     embedded = OnnxEngine(MODEL_FOLDER)
     alone = [await Stream(embedded, f"{i}").run(crops[:, i]) for i in range(8)]
-    await embedded.close()
+    embedded.close()
     async with engine_of(server.url, admission_s=20.0) as engine:
 
         async def follow(i: int) -> float:

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from export.parity import moving_faces
+from red_align.engine.base import StepRequest
 from red_align.engine.triton_engine import TritonEngine
 from red_align.errors import NotReady, SequenceUnknown
 from tests.triton.conftest import Make
 from tests.triton.server import TritonProcess
-from tests.triton.streams import OTHER_PX, SAME_PX, Stream, apart, engine_of
+from tests.triton.streams import OTHER_PX, SAME_PX, Stream, apart, engine_of, submit
 
 FRAMES, BREAK = 40, 20
 
@@ -60,7 +61,7 @@ async def test_without_its_own_memory_a_stream_would_go_elsewhere(triton: Triton
         memories = [wrong if t == BREAK else None for t in range(FRAMES)]
         points = [(await stream.step(crops[t, 0], memory=memories[t])).points for t in range(FRAMES)]
         for name in ("other", "broken"):
-            await engine.end(name)
+            engine.end(name)
     assert apart(np.array(points[:BREAK]), wanted[:BREAK]) < SAME_PX
     assert apart(np.array(points), wanted) > OTHER_PX
 
@@ -128,11 +129,35 @@ async def test_what_never_started_is_unknown_and_what_was_not_reached_not_ready(
     engine = TritonEngine([triton.url])
     with pytest.raises(NotReady):
         _ = engine.info
-    await engine.start()
-    prior = engine.info.scheme.mean_shape.astype(np.float32)
+    await asyncio.to_thread(engine.start)
+    crop, prior = np.zeros((128, 128, 3), np.uint8), engine.info.scheme.mean_shape.astype(np.float32)
     with pytest.raises(SequenceUnknown, match="stranger"):
-        await engine.step("stranger", np.zeros((128, 128, 3), np.uint8), prior)
-    await engine.end("stranger")
-    await engine.close()
+        await submit(engine, StepRequest(crop, prior, sequence="stranger"))
+    engine.end("stranger")
+    await asyncio.to_thread(engine.close)
     with pytest.raises(NotReady, match="closed"):
-        await engine.acquire(np.zeros((128, 128, 3), np.uint8), prior)
+        await submit(engine, StepRequest(crop, prior))
+
+
+async def test_a_start_that_waits_for_a_server_ends_when_the_engine_is_closed() -> None:
+    engine = TritonEngine(["127.0.0.1:9"])
+    starting = asyncio.create_task(asyncio.to_thread(engine.start))
+    await asyncio.sleep(0.3)
+    await asyncio.to_thread(engine.close)
+    with pytest.raises(NotReady, match="closed"):
+        await starting
+
+
+async def test_a_sequence_that_this_side_lost_goes_on_with_the_memory_that_its_request_brings(
+    triton: TritonProcess,
+) -> None:
+    crops = moving_faces(FRAMES, 1)[:, 0]
+    async with engine_of(triton.url) as engine:
+        stream = Stream(engine, "forgotten")
+        answers = []
+        for t in range(FRAMES):
+            if t == BREAK:
+                engine.end("forgotten")
+            answers.append(await stream.step(crops[t]))
+    assert [a.resumed for a in answers] == [t == BREAK for t in range(FRAMES)]
+    assert apart(np.array([a.points for a in answers]), await undisturbed(triton, crops)) < SAME_PX

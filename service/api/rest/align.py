@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, aclosing
 from typing import Annotated, Any, Literal
 
@@ -10,17 +11,17 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from red_align.errors import NotReady
-from red_align.media.writers import csv_pieces, json_pieces, ndjson_pieces
+from red_align.media.writers import WRITERS
 from service.api.rest.body import receive
 from service.api.rest.streaming import OwningStream
 from service.api.schemas import AlignModel, ErrorModel
 from service.dataplane import MAX_STRIDE, ClipOptions, DataPlane
 from service.observability.logs import set_stream_id
-from service.streams.clip import ClipRun
 from service.streams.registry import MAX_STREAM_ID
 from service.streams.spool import Spool, open_spool
 
 router = APIRouter()
+MEDIA_TYPES = {"json": "application/json", "ndjson": "application/x-ndjson"}
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 _MULTIPART = {
     "schema": {
@@ -93,20 +94,19 @@ async def align(
         options = ClipOptions(max_faces, stream_id, token, tenant, stride=stride, want_token=resume)
         run = await stack.enter_async_context(dataplane.clip(await upload.finish(), options))
         scheme = dataplane.engine.info.scheme
+        writer = WRITERS[format](scheme)
         if format == "csv":
             rows = await stack.enter_async_context(open_spool(dataplane.settings.temp_dir))
-            await _spool_csv(request, run, rows, scheme.num_points)
+            await _spool_csv(request, run.pieces(writer), rows)
             headers = {"X-Red-Complete": str(run.end.complete).lower()}
             return OwningStream(rows.pieces(), stack.pop_all(), "text/csv; charset=utf-8", headers)
         await run.begin()  # A full engine has a status of its own, which no half answer can have.
-        if format == "ndjson":
-            return OwningStream(ndjson_pieces(run, scheme.name), stack.pop_all(), "application/x-ndjson")
-        return OwningStream(json_pieces(run, scheme.name), stack.pop_all(), "application/json")
+        return OwningStream(run.pieces(writer), stack.pop_all(), MEDIA_TYPES[format])
 
 
-async def _spool_csv(request: Request, run: ClipRun, out: Spool, num_points: int) -> None:
+async def _spool_csv(request: Request, pieces: AsyncGenerator[bytes], out: Spool) -> None:
     """The header tells completeness and goes before the rows, so the rows wait in a file."""
-    async with aclosing(csv_pieces(run, num_points)) as pieces:
+    async with aclosing(pieces):
         async for piece in pieces:
             if await request.is_disconnected():  # Nothing is sent yet, so nothing else would tell.
                 raise ClientDisconnect

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from functools import partial
 from typing import Any
@@ -31,7 +31,7 @@ from service.dataplane import ClipOptions, DataPlane, StreamOptions
 from service.limits.timeouts import iterate_upload, send_with_timeout
 from service.observability.logs import set_request_id, set_stream_id
 from service.observability.tracing import call_span
-from service.streams.live import StreamRun
+from service.streams.live import LiveRun
 from service.streams.uploads import Upload
 
 log = logging.getLogger(__name__)
@@ -68,25 +68,25 @@ class FaceLandmarkServicer(pb_grpc.FaceLandmarkServiceServicer):
         """All answers of a stream; raises GoingAway after the last one where the service shuts down."""
         dataplane = self._dataplane
         options = StreamOptions(config.max_faces, config.stream_id, config.resume_token, tenant)
-        every = config.resume_every or RESUME_EVERY
         settings, latest = dataplane.settings, config.flow == pb.FLOW_LATEST
         queue = FrameQueue(latest=latest, limit=settings.stream_queue, idle_s=settings.stream_idle_s)
         async with (
             dataplane.stream(options) as stream,
             queue.filled_from(requests, dataplane.draining, stream.intake_limit),
         ):
-            first = stream.next_index
+            answers = _Answers(stream, config.resume_every or RESUME_EVERY)
             while (waiting := await queue.next()) is not None:
                 dataplane.metrics.queue_wait.observe(waiting.waited_s)
-                message = frame_message(await _answer(stream, waiting, queue.following()))
-                if (stream.next_index - first) % every == 0:
-                    message.resume_token = stream.token
-                yield pb.AlignStreamResponse(frame=message)
+                if stream.rate_limit is not None and waiting.frame is not None:
+                    await stream.rate_limit()
+                following = queue.following()
+                yield await stream.calls(lambda: answers.response(waiting, following))  # noqa: B023 - awaited at once
             if dataplane.draining.is_set():
-                left = pb.GoingAway(resume_token=stream.token, next_index=stream.next_index)
+                token = await stream.calls(lambda: stream.token)
+                left = pb.GoingAway(resume_token=token, next_index=stream.next_index)
                 yield pb.AlignStreamResponse(going_away=left)
                 raise GoingAway("the service is going away")
-            yield pb.AlignStreamResponse(end=end_message(stream.end))
+            yield pb.AlignStreamResponse(end=await stream.calls(lambda: end_message(stream.end)))
 
     async def AlignClip(self, request_iterator: AsyncIterator[pb.AlignClipRequest], context: Context) -> None:
         """Config, then the file in chunks; ``video``, one response a frame, ``end``."""
@@ -112,10 +112,10 @@ class FaceLandmarkServicer(pb_grpc.FaceLandmarkServiceServicer):
                 await _receive(chunks, upload)
             async with self._dataplane.clip(await upload.finish(), options) as run:
                 yield pb.AlignClipResponse(video=video_message(run.video))
-                async with aclosing(run.results()) as results:
-                    async for result in results:
-                        yield pb.AlignClipResponse(frame=frame_message(result))
-                yield pb.AlignClipResponse(end=end_message(run.end))
+                async with aclosing(run.results(_clip_frame)) as responses:
+                    async for response in responses:
+                        yield response
+                yield await run.ended(lambda end: pb.AlignClipResponse(end=end_message(end)))
 
     async def GetInfo(self, request: pb.GetInfoRequest, context: Context) -> pb.GetInfoResponse:
         """Versions, model, scheme, limits, mean shape."""
@@ -172,17 +172,35 @@ async def _write(context: Context, response: Any) -> None:
         raise _ClientGoneError from error
 
 
-async def _answer(stream: StreamRun, waiting: Waiting, following: pb.VideoFrame | None) -> FrameResult:
-    frame = waiting.frame
-    if frame is None:
-        return stream.dropped(waiting.time_s)
-    kind, behind = frame.WhichOneof("image"), following.encoded if following is not None else b""
-    ways: dict[str | None, Callable[[], Awaitable[FrameResult]]] = {
-        "encoded": lambda: stream.encoded(frame.encoded, frame.time_s, behind),
-        "raw": lambda: stream.raw(frame.raw.rgb, frame.raw.width, frame.raw.height, frame.time_s),
-    }
-    missing = BadFrame("the message holds no image")
-    return await ways.get(kind, lambda: stream.broken(missing, frame.time_s))()
+class _Answers:
+    """Makes the responses of a stream, in worker threads: results, and every so often a token to go on from."""
+
+    def __init__(self, stream: LiveRun, resume_every: int) -> None:
+        self._stream, self._resume_every = stream, resume_every
+        self._first = stream.next_index
+
+    def response(self, waiting: Waiting, following: pb.VideoFrame | None) -> pb.AlignStreamResponse:
+        """The response to one frame; ``following`` is decoded meanwhile."""
+        message = frame_message(self._result(waiting, following))
+        if (self._stream.next_index - self._first) % self._resume_every == 0:
+            message.resume_token = self._stream.token
+        return pb.AlignStreamResponse(frame=message)
+
+    def _result(self, waiting: Waiting, following: pb.VideoFrame | None) -> FrameResult:
+        frame, stream = waiting.frame, self._stream
+        if frame is None:
+            return stream.dropped(waiting.time_s)
+        match frame.WhichOneof("image"):
+            case "encoded":
+                return stream.encoded(frame.encoded, frame.time_s, following.encoded if following is not None else b"")
+            case "raw":
+                return stream.raw(frame.raw.rgb, frame.raw.width, frame.raw.height, frame.time_s)
+            case _:
+                return stream.broken(BadFrame("the message holds no image"), frame.time_s)
+
+
+def _clip_frame(result: FrameResult) -> pb.AlignClipResponse:
+    return pb.AlignClipResponse(frame=frame_message(result))
 
 
 def _chunk_size(request: pb.AlignClipRequest) -> int:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -14,55 +12,45 @@ from evaluation.motion import FRAMES, RADIUS, circle, moved
 from evaluation.negatives import half_shifted, without_face
 from evaluation.recording import RecordingEngine
 from evaluation.tracks import in_place_of
-from red_align.contract import CONTRACT_VERSION
-from red_align.engine.base import Array, ModelInfo, StepResult
+from red_align.engine.base import StepRequest, StepResult
 from red_align.frames import Frame
-from red_align.schemes import IBUG68
-from red_align.tracking.tracker import Session, TrackingOptions
+from red_align.tracking.tracker import Tracker
+from tests.support.engines import MEAN, AnsweringEngine, ScriptedDetector, detection
 from tests.support.faces import ASTRONAUT_POINTS, astronaut_face, dots, dotted_face
-from tests.unit.red_align.tracking.test_session import ScriptedDetector, detection
 
-MEAN = IBUG68.mean_shape.astype(np.float32)
 OTHER = np.zeros((68, 2), np.float32)
 OTHER[::2, 0] = 1.0
 
 
-class TwoAnswers:
-    """A tracked step finds the mean shape; a look without prior finds every other point 2 px to the right."""
+class TwoAnswers(AnsweringEngine):
+    """A tracked step finds the mean shape; an acquisition finds every other point 2 px to the right."""
 
     def __init__(self) -> None:
-        self.info = ModelInfo("none", "none", CONTRACT_VERSION, IBUG68, 4, "scripted")
-        self.sure = 0.9
+        self.confidence = 0.9
 
-    async def acquire(self, crop: Any, prior: Array, resume: Array | None = None) -> StepResult:
+    def answer_acquire(self, request: StepRequest) -> StepResult:
         return StepResult(MEAN + 2 * OTHER, np.full(68, 0.9, np.float32), np.zeros(4, np.float32))
 
-    async def step(self, sequence: str, crop: Any, prior: Array, **_: Any) -> StepResult:
-        return StepResult(MEAN, np.full(68, self.sure, np.float32), np.zeros(4, np.float32))
-
-    async def end(self, sequence: str) -> None: ...
-
-    async def close(self) -> None: ...
+    def answer_step(self, request: StepRequest) -> StepResult:
+        return StepResult(MEAN, np.full(68, self.confidence, np.float32), np.zeros(4, np.float32))
 
 
-async def test_the_recorder_gives_both_answers_in_pixels_of_the_frame() -> None:
+def test_the_recorder_gives_both_answers_in_pixels_of_the_frame() -> None:
     engine, detector = TwoAnswers(), ScriptedDetector()
     detector.found = [detection(160, 120, 64.0)]
     recorder = RecordingEngine(engine)
-    with ThreadPoolExecutor(1) as workers:
-        session = Session(recorder, detector, workers, TrackingOptions())
+    with Tracker(engine=recorder, detector=detector) as tracker:
         frames = [Frame(t, t / 25, np.full((240, 320, 3), 9, np.uint8)) for t in range(4)]
-        assert recorder.take(await session.step(frames[0])) is None, "a first frame is no step"
-        result = await session.step(frames[1])
+        assert recorder.take(tracker.process(frames[0])) is None, "a first frame is no step"
+        result = tracker.process(frames[1])
         pair = recorder.take(result)
         assert pair is not None
         np.testing.assert_allclose(pair.tracked, result.faces[0].landmarks.points, atol=1e-6)
         # The crop is about 64 px wide: 2 of its 128 pixels are about one of the frame.
         np.testing.assert_allclose(pair.still - pair.tracked, OTHER, atol=0.15)
         assert recorder.take(result) is None, "each pair is given once"
-        engine.sure = 0.05
-        assert recorder.take(await session.step(frames[2])) is None, "the session looked again: no step's answer"
-        await session.close()
+        engine.confidence = 0.05
+        assert recorder.take(tracker.process(frames[2])) is None, "the face was acquired again: no step's answer"
 
 
 @pytest.mark.parametrize("speed", [0.01, 0.05])

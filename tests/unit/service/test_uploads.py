@@ -17,9 +17,11 @@ import httpx
 import pytest
 
 from red_align.errors import TooLarge
+from service import lifecycle
 from service.api.rest.app import create_app
 from service.config.settings import Settings
 from service.dataplane import DataPlane
+from service.factory import make_dataplane
 from service.streams.spool import GATHER_BYTES, open_spool, run_in_thread
 from service.streams.uploads import UploadStore
 from tests.support.media import carphone_path
@@ -144,10 +146,10 @@ async def test_a_spool_gives_back_what_was_written(tmp_path: Path) -> None:
 
 @pytest.fixture
 async def dataplane(tmp_path: Path) -> AsyncIterator[DataPlane]:
-    dataplane = DataPlane.from_settings(Settings(temp_dir=tmp_path / "uploads"))
-    await dataplane.start()
+    dataplane = make_dataplane(Settings(temp_dir=tmp_path / "uploads"))
+    await lifecycle.start(dataplane)
     yield dataplane
-    await dataplane.close()
+    await lifecycle.close(dataplane)
 
 
 @pytest.mark.parametrize("form", ["json", "csv"])

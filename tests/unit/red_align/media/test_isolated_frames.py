@@ -20,6 +20,12 @@ from tests.unit.red_align.media.test_isolated import workers
 LIMITS = DecodeLimits(threads=1)
 
 
+def decoded(pool: DecodePool, data: bytes, limits: DecodeLimits) -> Image:
+    """The picture, copied out of the memory that its process writes again."""
+    with pool.begin_frame(data, limits) as frame:
+        return frame.image().copy()
+
+
 @pytest.fixture
 def pool() -> Iterator[DecodePool]:
     made = DecodePool(timeout_s=10.0, kept=2)
@@ -31,14 +37,33 @@ def pool() -> Iterator[DecodePool]:
 @pytest.mark.parametrize("image", [carphone_frames()[0], astronaut(), np.zeros((1, 1, 3), np.uint8)])
 def test_pictures_are_those_of_the_decoder_itself(pool: DecodePool, image: Image) -> None:
     for data in (jpeg(image), png(image)):
-        np.testing.assert_array_equal(pool.decode_frame(data, LIMITS), decode_frame(data, LIMITS.check))
+        np.testing.assert_array_equal(decoded(pool, data, LIMITS), decode_frame(data, LIMITS.check))
 
 
-def test_a_picture_stays_when_the_next_one_is_decoded(pool: DecodePool) -> None:
-    pictures = [pool.decode_frame(png(frame), LIMITS) for frame in carphone_frames()[:5]]
-    for picture, frame in zip(pictures, carphone_frames(), strict=False):
-        np.testing.assert_array_equal(picture, frame)
-    assert len(workers()) == 1
+def test_a_picture_stays_until_it_is_released(pool: DecodePool) -> None:
+    first, second = (pool.begin_frame(png(frame), LIMITS) for frame in carphone_frames()[:2])
+    for frame, wanted in ((second, 1), (first, 0)):
+        image = frame.image()
+        np.testing.assert_array_equal(image, carphone_frames()[wanted])
+        assert not image.flags.writeable
+    for frame in (first, second):
+        frame.release()
+        frame.release()
+    assert len(workers()) == 2
+
+
+def test_no_more_frames_than_allowed_decode_ahead_and_they_hold_up_nobody(pool: DecodePool) -> None:
+    data = png(carphone_frames()[0])
+    ahead = [pool.begin_frame_ahead(data, LIMITS) for _ in range(3)]
+    assert [frame is None for frame in ahead] == [False, False, True]
+    assert decoded(pool, data, LIMITS).shape == (144, 176, 3)
+    for frame in ahead[:2]:
+        assert frame is not None
+        frame.release()
+    again = pool.begin_frame_ahead(data, LIMITS)
+    assert again is not None
+    np.testing.assert_array_equal(again.image(), carphone_frames()[0])
+    again.release()
 
 
 def test_frames_and_clips_use_the_same_processes_side_by_side(pool: DecodePool) -> None:
@@ -47,7 +72,7 @@ def test_frames_and_clips_use_the_same_processes_side_by_side(pool: DecodePool) 
     def decode(number: int) -> bool:
         if number % 10 == 0:
             return len(list(pool.open_media(carphone_path(), LIMITS).frames())) == 120
-        return bool((pool.decode_frame(png(frames[number]), LIMITS) == frames[number]).all())
+        return bool((decoded(pool, png(frames[number]), LIMITS) == frames[number]).all())
 
     with ThreadPoolExecutor(4) as threads:
         assert all(threads.map(decode, range(40)))
@@ -56,9 +81,9 @@ def test_frames_and_clips_use_the_same_processes_side_by_side(pool: DecodePool) 
 
 def test_errors_come_through_as_they_are(pool: DecodePool) -> None:
     with pytest.raises(BadFrame, match="not an image"):
-        pool.decode_frame(b"no picture", LIMITS)
+        decoded(pool, b"no picture", LIMITS)
     with pytest.raises(TooLarge) as refused:
-        pool.decode_frame(jpeg(carphone_frames()[0]), DecodeLimits(max_frame_pixels=1000))
+        decoded(pool, jpeg(carphone_frames()[0]), DecodeLimits(max_frame_pixels=1000))
     assert refused.value.metadata == {"limit": "max_frame_pixels"}
     assert len(workers()) == 1
 
@@ -67,8 +92,8 @@ def test_a_crash_is_the_frames_own_error_and_the_next_one_decodes(pool: DecodePo
     pool.warm_up()
     os.kill(workers()[0].pid, signal.SIGSEGV)
     with pytest.raises(BadFrame, match="crashed"):
-        pool.decode_frame(jpeg(carphone_frames()[0]), LIMITS)
-    assert pool.decode_frame(jpeg(carphone_frames()[0]), LIMITS).shape == (144, 176, 3)
+        decoded(pool, jpeg(carphone_frames()[0]), LIMITS)
+    assert decoded(pool, jpeg(carphone_frames()[0]), LIMITS).shape == (144, 176, 3)
 
 
 @pytest.mark.parametrize("size", [100, 5_000_000])
@@ -78,7 +103,7 @@ def test_a_decoder_that_hangs_is_given_up_whether_it_reads_or_not(size: int) -> 
     pool.warm_up()
     os.kill(workers()[0].pid, signal.SIGSTOP)
     with pytest.raises(BadFrame, match=r"did not answer within 0\.5 s"):
-        pool.decode_frame(b"x" * size, LIMITS)
+        decoded(pool, b"x" * size, LIMITS)
     assert not workers()
     pool.close()
 
@@ -86,12 +111,12 @@ def test_a_decoder_that_hangs_is_given_up_whether_it_reads_or_not(size: int) -> 
 def test_a_frame_that_needs_too_much_memory_is_refused() -> None:
     pool = DecodePool(memory_bytes=600 * 1024**2)
     with pytest.raises((TooLarge, BadFrame)):
-        pool.decode_frame(png(np.zeros((6000, 8000, 3), np.uint8)), LIMITS)
-    assert pool.decode_frame(png(carphone_frames()[0]), LIMITS).shape == (144, 176, 3)
+        decoded(pool, png(np.zeros((6000, 8000, 3), np.uint8)), LIMITS)
+    assert decoded(pool, png(carphone_frames()[0]), LIMITS).shape == (144, 176, 3)
     pool.close()
 
 
 def test_a_process_that_shared_much_memory_is_not_kept(pool: DecodePool) -> None:
     large = png(np.zeros((5000, 5000, 3), np.uint8))
-    assert pool.decode_frame(large, LIMITS).nbytes > KEPT_BYTES
+    assert decoded(pool, large, LIMITS).nbytes > KEPT_BYTES
     assert not workers()

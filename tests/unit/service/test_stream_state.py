@@ -20,7 +20,7 @@ from red_align.errors import (
     StreamBusy,
 )
 from red_align.schemes import IBUG7, IBUG68
-from red_align.tracking.state import SessionState, TrackState
+from red_align.tracking.state import TrackerState, TrackState
 from service.limits.admission import Admission
 from service.streams.registry import StreamRegistry
 from service.streams.resume_token import TokenSealer, read_token_keys
@@ -28,7 +28,7 @@ from service.streams.resume_token import TokenSealer, read_token_keys
 MODEL = ModelInfo("edge", "edge-3", CONTRACT_VERSION, IBUG68, 392, "embedded")
 
 
-def state(faces: int = 1, next_index: int = 15) -> SessionState:
+def state(faces: int = 1, next_index: int = 15) -> TrackerState:
     rng = np.random.default_rng(faces)
     tracks = tuple(
         TrackState(
@@ -40,28 +40,28 @@ def state(faces: int = 1, next_index: int = 15) -> SessionState:
         )
         for number in range(faces)
     )
-    return SessionState(tracks, faces, next_index, (640, 480), 3, 1.25)
+    return TrackerState(tracks, faces, next_index, (640, 480), 3, 1.25)
 
 
-def same(one: SessionState, other: SessionState) -> bool:
+def same(one: TrackerState, other: TrackerState) -> bool:
     for a, b in zip(one.tracks, other.tracks, strict=True):
         assert a.track_id == b.track_id
         np.testing.assert_array_equal(a.points, b.points)
         np.testing.assert_array_equal(a.confidence, b.confidence)
         np.testing.assert_array_equal(a.memory, b.memory)
-        np.testing.assert_allclose(a.look, b.look, atol=1e-3)
+        np.testing.assert_allclose(a.appearance, b.appearance, atol=1e-3)
     return replace(one, tracks=()) == replace(other, tracks=())
 
 
 @pytest.mark.parametrize("given", [state(0), state(1), state(8), replace(state(0), size=None, time_s=None)])
-def test_a_state_comes_back_from_its_bytes(given: SessionState) -> None:
-    assert same(SessionState.from_bytes(given.to_bytes()), given)
+def test_a_state_comes_back_from_its_bytes(given: TrackerState) -> None:
+    assert same(TrackerState.from_bytes(given.to_bytes()), given)
 
 
 @pytest.mark.parametrize("bad", [b"", b"\x00", b"\x97\x02", b"nonsense", state().to_bytes()[:-1]])
 def test_other_bytes_are_no_state(bad: bytes) -> None:
     with pytest.raises(ValueError, match="not the state"):
-        SessionState.from_bytes(bad)
+        TrackerState.from_bytes(bad)
 
 
 class Clock:
@@ -122,7 +122,7 @@ def test_keys_rotate(clock: Clock) -> None:
         read_token_keys(SecretStr("short"))
 
 
-def test_the_size_of_tokens_is_told_and_bounded(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_size_of_tokens_is_printed_and_bounded(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
     sizes = {faces: len(TokenSealer([], 60.0, clock).seal(state(faces), "tenant", MODEL)) for faces in (1, 8)}
     with capsys.disabled():
         print(f"\nresume token: {sizes[1]} bytes with 1 face, {sizes[8]} with 8")
@@ -181,12 +181,12 @@ def test_a_long_name_is_refused(clock: Clock) -> None:
         StreamRegistry(60.0, 2, clock).lease("", "x" * 129)
 
 
-def test_places_are_counted_and_given_back_in_every_ending() -> None:
-    places = Admission("max_streams", 2)
-    with places.acquire_slot():
-        with pytest.raises(KeyError), places.acquire_slot():
+def test_slots_are_counted_and_given_back_in_every_ending() -> None:
+    slots = Admission("max_streams", 2)
+    with slots.acquire_slot():
+        with pytest.raises(KeyError), slots.acquire_slot():
             raise KeyError
-        with places.acquire_slot(), pytest.raises(Overloaded) as refused, places.acquire_slot():
+        with slots.acquire_slot(), pytest.raises(Overloaded) as refused, slots.acquire_slot():
             raise AssertionError
     assert refused.value.metadata == {"limit": "max_streams"}
-    assert (places.active, places.refused) == (0, 1)
+    assert (slots.active, slots.refused) == (0, 1)

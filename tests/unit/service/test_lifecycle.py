@@ -1,72 +1,78 @@
-"""A gateway is ready when real sequences were served, whatever the engine's bounds."""
+"""A data plane is ready when real sequences were served, whatever the engine's bounds."""
 
 from __future__ import annotations
 
+from concurrent.futures import Future
+
 import pytest
 
-from red_align.engine.base import Array, StepResult
+from red_align.engine.base import StepRequest, StepResult
 from red_align.engine.onnx_engine import OnnxEngine
 from red_align.errors import Overloaded, SequenceUnknown
 from red_align.tracking.detector import YuNetDetector
+from service import lifecycle
 from service.config.settings import MODEL_FOLDER, Settings
 from service.dataplane import DataPlane
 
 
 class Counting(OnnxEngine):
-    """Counts the sequences that are there at once; refuses the first starts where told."""
+    """Counts the sequences that are there at once; refuses the first starts where it is to."""
 
     most, refusals = 0, 0
 
-    async def step(self, sequence: str, *values: object, **options: object) -> StepResult:
-        """See Engine.step."""
-        if options.get("start") and self.refusals:
+    def submit(self, request: StepRequest) -> Future[StepResult]:
+        """See Engine.submit."""
+        if request.start and self.refusals:
             self.refusals -= 1
-            raise Overloaded("all places are taken")
-        result = await super().step(sequence, *values, **options)  # type: ignore[arg-type]
+            refused: Future[StepResult] = Future()
+            refused.set_exception(Overloaded("all slots are taken"))
+            return refused
+        future = super().submit(request)
         self.most = max(self.most, self.sequences)
-        return result
+        return future
 
 
-async def started(engine: Counting) -> DataPlane:
+async def started(engine: OnnxEngine) -> DataPlane:
     dataplane = DataPlane(Settings(), engine, YuNetDetector())
-    await dataplane.start()
+    await lifecycle.start(dataplane)
     return dataplane
 
 
 async def test_sequences_are_tried_up_to_a_full_batch_and_all_end() -> None:
-    engine = Counting(MODEL_FOLDER)
+    batches: list[float] = []
+    engine = Counting(MODEL_FOLDER, on_batch=batches.append)
     dataplane = await started(engine)
     assert dataplane.ready
     assert engine.most == 16
     assert engine.sequences == 0
-    assert max(engine.batch_sizes) > 1
-    await dataplane.close()
+    assert max(batches) > 1
+    await lifecycle.close(dataplane)
 
 
-async def test_an_engine_with_fewer_places_is_ready_all_the_same() -> None:
+async def test_an_engine_with_fewer_slots_is_ready_all_the_same() -> None:
     engine = Counting(MODEL_FOLDER, max_sequences=3)
     dataplane = await started(engine)
     assert dataplane.ready
     assert engine.sequences == 0
-    await dataplane.close()
+    await lifecycle.close(dataplane)
 
 
-async def test_places_that_others_hold_are_waited_for() -> None:
+async def test_slots_that_others_hold_are_waited_for() -> None:
     engine = Counting(MODEL_FOLDER)
     engine.refusals = 1
     dataplane = await started(engine)
     assert engine.refusals == 0
     assert dataplane.ready
-    await dataplane.close()
+    await lifecycle.close(dataplane)
 
 
 async def test_what_else_fails_ends_the_start() -> None:
     class Broken(Counting):
-        async def acquire(self, crop: object, prior: Array, resume: Array | None = None) -> StepResult:
+        def submit(self, request: StepRequest) -> Future[StepResult]:
             raise SequenceUnknown("broken")
 
     dataplane = DataPlane(Settings(), Broken(MODEL_FOLDER), YuNetDetector())
     with pytest.raises(SequenceUnknown, match="broken"):
-        await dataplane.start()
+        await lifecycle.start(dataplane)
     assert not dataplane.ready
-    await dataplane.close()
+    await lifecycle.close(dataplane)
