@@ -203,7 +203,8 @@ def scene(seed: int) -> NDArray[np.uint8]:
 def test_a_look_has_mean_0_and_length_1_whatever_the_light(scheme: PointScheme) -> None:
     points = scheme.mean_shape * 2.0 + (100.0, 80.0)
     look = appearance_descriptor(scene(0), points, scheme)
-    assert (look.shape, look.dtype) == ((DESCRIPTOR_SIZE * DESCRIPTOR_SIZE,), np.float32)
+    assert look.shape == (DESCRIPTOR_SIZE * DESCRIPTOR_SIZE,)
+    assert look.dtype == np.float32
     assert look.mean() == pytest.approx(0.0, abs=1e-6)
     assert np.linalg.norm(look) == pytest.approx(1.0, abs=1e-5)
     dimmed = appearance_descriptor((scene(0) * 0.5 + 20).astype(np.uint8), points, scheme)

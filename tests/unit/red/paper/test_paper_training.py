@@ -167,8 +167,8 @@ def test_a_run_begins_from_a_file_of_vgg_16(runs: Runs, tmp_path: Path) -> None:
     vgg = torchvision_vgg(THIN.widths, False)
     path = write(tmp_path / "vgg.pth", vgg)
     trainer = Trainer(arguments(command(runs.data, tmp_path, "--vgg", str(path))), THIN)
-    weight = trainer.network.f_enc.stages[0][0][0].weight  # type: ignore[index]
-    assert torch.equal(weight[:, :3], vgg[0].weight)
+    weight = trainer.network.state_dict()["f_enc.stages.0.0.0.weight"]
+    assert torch.equal(weight[:, :3], vgg.state_dict()["0.weight"])
 
 
 def test_what_is_missing_is_told_before_anything_is_learned(tmp_path: Path) -> None:
