@@ -16,6 +16,7 @@ pytest.importorskip("tensorrt_rtx_bindings", reason="Linux on x86-64 alone")
 pytestmark = pytest.mark.timeout(400)
 
 
+@pytest.mark.slow
 def test_the_shipped_graphs_by_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["rtx", str(MODEL_FOLDER), str(tmp_path / "plans"), "--max-batch", "16"]) == 0
     plans = sorted((tmp_path / "plans").iterdir())

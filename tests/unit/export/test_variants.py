@@ -64,6 +64,7 @@ def initialisers(folder: Path, graph: str) -> dict[str, int]:
 
 
 @pytest.mark.parametrize("precision", ["fp16", "int8"])
+@pytest.mark.slow
 def test_a_variant_keeps_the_contract_and_says_what_it_is(shipped: dict[str, Path], precision: str) -> None:
     for graph in GRAPHS:
         model = onnx.load(shipped[precision] / f"{graph}.onnx", load_external_data=False)
@@ -77,6 +78,7 @@ def test_a_variant_keeps_the_contract_and_says_what_it_is(shipped: dict[str, Pat
         assert model.ir_version <= 10
 
 
+@pytest.mark.slow
 def test_convolutions_are_half_and_coordinates_and_memory_are_whole(shipped: dict[str, Path]) -> None:
     kinds = initialisers(shipped["fp16"], "red")
     half = {name for name, kind in kinds.items() if kind == TensorProto.FLOAT16}
@@ -90,6 +92,7 @@ def test_convolutions_are_half_and_coordinates_and_memory_are_whole(shipped: dic
     assert sum(node.op_type == "Cast" for node in model.graph.node) <= 10
 
 
+@pytest.mark.slow
 def test_int8_is_what_tensorrt_takes(shipped: dict[str, Path]) -> None:
     for graph in GRAPHS:
         model = onnx.load(shipped["int8"] / f"{graph}.onnx")
@@ -104,6 +107,7 @@ def test_int8_is_what_tensorrt_takes(shipped: dict[str, Path]) -> None:
         assert TensorProto.INT32 not in dequantised
 
 
+@pytest.mark.slow
 def test_shipped_weights_lose_next_to_nothing(shipped: dict[str, Path], faces: Path) -> None:
     data = judged_faces(faces, draws=2)
     whole = accuracy(TorchRunner(load_network(SHIPPED)), data)
@@ -163,6 +167,7 @@ def test_a_loss_of_more_than_a_tenth_of_a_point_is_refused(bad: Accuracy) -> Non
         EvaluationResult(GOOD, bad).require()
 
 
+@pytest.mark.slow
 def test_what_was_calibrated_on_the_wrong_pictures_is_refused(
     shipped: dict[str, Path], faces: Path, tmp_path: Path
 ) -> None:

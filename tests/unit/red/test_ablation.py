@@ -24,6 +24,7 @@ def network() -> RedNetwork:
     return lively_network("ibug68")
 
 
+@pytest.mark.slow
 def test_the_command_trains_and_judges_every_variant(tmp_path: Path) -> None:
     data = write_training_data(tmp_path / "data")
     write_faces(data / "ytf" / "val", [f"{who}/{k}/a.jpg" for who in ("Cat", "Dan") for k in range(2)])

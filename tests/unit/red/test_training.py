@@ -76,6 +76,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return run
 
 
+@pytest.mark.slow
 def test_a_run_that_was_cut_off_goes_on_from_its_last_checkpoint(run: Run) -> None:
     assert run.steps == [[0, 1, 2, 3, 4], [4, 5]]
     assert run.log_after_cut == REPORTS[:3]
@@ -85,6 +86,7 @@ def test_a_run_that_was_cut_off_goes_on_from_its_last_checkpoint(run: Run) -> No
     assert [p.name for p in sorted(run.out.iterdir())] == ["checkpoint.pt", "held.pt", "log.jsonl"]
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_left_as_it_is(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     before = {p.name: p.read_bytes() for p in run.out.iterdir()}
     command_line(monkeypatch, run.data, run.out)
@@ -92,6 +94,7 @@ def test_a_finished_run_is_left_as_it_is(run: Run, monkeypatch: pytest.MonkeyPat
     assert {p.name: p.read_bytes() for p in run.out.iterdir()} == before
 
 
+@pytest.mark.slow
 def test_the_log_gives_the_mean_loss_since_the_line_before(run: Run) -> None:
     first = 0
     for line in run.log():
@@ -103,6 +106,7 @@ def test_the_log_gives_the_mean_loss_since_the_line_before(run: Run) -> None:
         first = step
 
 
+@pytest.mark.slow
 def test_the_log_has_the_validation_of_every_pass(run: Run) -> None:
     for line in run.log():
         for name in ("300w", "300w_axis"):
@@ -113,6 +117,7 @@ def test_the_log_has_the_validation_of_every_pass(run: Run) -> None:
         assert "ytf" not in line
 
 
+@pytest.mark.slow
 def test_a_loaded_network_has_the_averaged_weights(run: Run) -> None:
     network = load_network(run.out / NAME)
     assert run.trainer is not None
@@ -123,6 +128,7 @@ def test_a_loaded_network_has_the_averaged_weights(run: Run) -> None:
     assert any(not torch.equal(v, last[k]) for k, v in network.state_dict().items())
 
 
+@pytest.mark.slow
 def test_the_temporal_stage_teaches_the_lstm_and_leaves_batch_norm_alone(run: Run) -> None:
     assert run.trainer is not None
     network = run.trainer.network
@@ -132,6 +138,7 @@ def test_the_temporal_stage_teaches_the_lstm_and_leaves_batch_norm_alone(run: Ru
     assert set(counts) == {3, 12}
 
 
+@pytest.mark.slow
 def test_the_loss_of_one_batch_falls() -> None:
     faces = [TrainingSet([astronaut_face(0, 0, "Ann"), astronaut_face(20, 9, "Bob")], 1.0, 1.0)]
     recipe = StillRecipe(faces, "ibug68", {"Ann": 0, "Bob": 1}, batch=8)
@@ -172,10 +179,12 @@ def test_the_rate_warms_up_holds_and_falls(tmp_path: Path, monkeypatch: pytest.M
     assert max(rates[4000:]) == pytest.approx(4e-4, rel=0.03)
 
 
+@pytest.mark.slow
 def test_what_a_run_held_before_the_rate_fell_is_kept(run: Run) -> None:
     assert torch.load(run.out / HELD, weights_only=True)["step"] == 1
 
 
+@pytest.mark.slow
 def test_a_longer_run_goes_on_from_what_a_record_keeps(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
