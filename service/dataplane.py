@@ -85,8 +85,8 @@ class DataPlane:
             settings.track_lost_threshold,
             settings.track_activation_threshold,
         )
-        # Streams take turns in few threads, in the order of their frames: more of them than cores were measured to answer
-        # the unlucky stream much later and none sooner. A thread that waits for a Triton server needs no core.
+        # Streams take turns in few threads, in the order of their frames: more threads than cores were measured to
+        # answer the unlucky stream much later and none sooner. One that waits for a Triton server needs no core.
         in_process = settings.engine == "embedded"
         live = settings.workers if in_process else max(settings.workers, settings.engine_max_batch)
         self.live_threads = ThreadPoolExecutor(live, thread_name_prefix="live")
@@ -230,7 +230,7 @@ class DataPlane:
 
     def _tracker(self, max_faces: int) -> Tracker:
         if self.draining.is_set():
-            raise GoingAway("the service is going away")
+            raise GoingAway("the service is draining")
         if not self.ready:
             raise NotReady("the service is not ready")
         limit = self.settings.max_faces

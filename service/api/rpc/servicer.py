@@ -85,7 +85,7 @@ class FaceLandmarkServicer(pb_grpc.FaceLandmarkServiceServicer):
                 token = await stream.calls(lambda: stream.token)
                 left = pb.GoingAway(resume_token=token, next_index=stream.next_index)
                 yield pb.AlignStreamResponse(going_away=left)
-                raise GoingAway("the service is going away")
+                raise GoingAway("the service is draining")
             yield pb.AlignStreamResponse(end=await stream.calls(lambda: end_message(stream.end)))
 
     async def AlignClip(self, request_iterator: AsyncIterator[pb.AlignClipRequest], context: Context) -> None:
@@ -147,7 +147,7 @@ class FaceLandmarkServicer(pb_grpc.FaceLandmarkServiceServicer):
             await send_with_timeout(responses, partial(_write, context), *self._client_timeout)
 
     async def _abort(self, context: Context, error: Exception) -> None:
-        """End the call with the error's status; what is no domain error is logged and told as INTERNAL."""
+        """End the call with the error's status; what is no domain error is logged and reported as INTERNAL."""
         if isinstance(error, grpc.aio.AbortError):
             raise error
         if isinstance(error, _ClientGoneError):  # There is nobody to tell.
