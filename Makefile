@@ -10,7 +10,7 @@ export RED_HTTP_PORT ?= 8080
 export RED_GRPC_PORT ?= 8081
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test test-triton lint train eval export repository bench bench-triton fuzz soak faults proto compose-tool clean
+.PHONY: help demo serve check unit test test-triton lint train eval export repository bench bench-triton fuzz soak faults proto compose-tool clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,6 +20,12 @@ demo: $(VENV)/.done ## serve, send a real clip to POST /align, write out/demo.js
 
 serve: $(VENV)/.done ## serve REST and gRPC on 127.0.0.1 (RED_HTTP_PORT, RED_GRPC_PORT)
 	$(VENV)/bin/red-align serve
+
+check: ## what to run before a commit, in under two minutes: lint and unit, side by side
+	$(MAKE) --no-print-directory --jobs 2 --output-sync=target lint unit
+
+unit: $(DEV)/.done ## the unit tests that are quick
+	$(DEV)/bin/python -m pytest tests/unit -m "not slow"
 
 test: $(DEV)/.done $(TRITON)/.done ## all tests: unit, integration, end to end, real Triton
 	$(DEV)/bin/python -m pytest

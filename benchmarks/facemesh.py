@@ -18,6 +18,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from red_align import contract
 from red_align.crop import crop_face
@@ -49,7 +50,7 @@ def step_time(graph: OnnxGraph, frame: Frame) -> float:
     assert frame.image is not None
     found = YuNetDetector().detect(frame.image)
     memory = np.zeros((1, graph.info.memory_size), np.float32)
-    tensors = {
+    tensors: dict[str, NDArray[np.generic]] = {
         contract.CROP: crop_face(frame.image, found[0].region)[None],
         contract.PRIOR: graph.info.scheme.mean_shape.reshape(1, -1).astype(np.float32),
         contract.START: np.zeros((1, 1), np.float32),

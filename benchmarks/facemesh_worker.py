@@ -4,33 +4,39 @@
 the distance of the outer eye corners, percent.
 """
 
+from __future__ import annotations
+
 import os
 import sys
 import time
+from typing import Any
 
 import cv2
 import mediapipe
 import numpy as np
+from numpy.typing import NDArray
 
 OUTER_EYES = (33, 263)
 FRAMES = 150
 
 
-def frames(path, limit):
+def frames(path: str, limit: int) -> list[NDArray[np.uint8]]:
     """The clip's first frames, RGB."""
-    clip, found = cv2.VideoCapture(path), []
+    clip = cv2.VideoCapture(path)
+    found: list[NDArray[np.uint8]] = []
     while len(found) < limit:
         ok, bgr = clip.read()
         if not ok:
             break
-        found.append(np.ascontiguousarray(bgr[:, :, ::-1]))
+        found.append(np.ascontiguousarray(bgr[:, :, ::-1], np.uint8))
     return found
 
 
-def jitter(mesh, images):
+def jitter(mesh: Any, images: list[NDArray[np.uint8]]) -> float:
     """Percent of the eye distance."""
     height, width = images[0].shape[:2]
-    bends, run = [], []
+    bends: list[float] = []
+    run: list[NDArray[np.float64]] = []
     for image in images:
         faces = mesh.process(image).multi_face_landmarks
         if not faces:
@@ -39,11 +45,11 @@ def jitter(mesh, images):
         run.append(np.array([(p.x * width, p.y * height) for p in faces[0].landmark]))
         if len(run) >= 3:
             eyes = np.linalg.norm(run[-2][OUTER_EYES[0]] - run[-2][OUTER_EYES[1]])
-            bends.append(np.linalg.norm(run[-1] - 2 * run[-2] + run[-3], axis=1).mean() / eyes)
+            bends.append(float(np.linalg.norm(run[-1] - 2 * run[-2] + run[-3], axis=1).mean() / eyes))
     return 100 * float(np.mean(bends))
 
 
-def main():
+def main() -> None:
     """Answer until stdin ends."""
     os.sched_setaffinity(0, {int(sys.argv[2])})
     mesh = mediapipe.solutions.face_mesh.FaceMesh(static_image_mode=False, max_num_faces=1)

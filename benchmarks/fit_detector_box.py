@@ -1,7 +1,7 @@
 """How does YuNet's box lie to the region that the network expects? ``python benchmarks/fit_detector_box.py ROOT``
 
-Prints the medians that red_align/tracking/detector.py holds (CENTRE_SHIFT, SIDE) and the error that is left, in the units
-of the training's box error: share of the face box, degrees.
+Prints the medians that red_align/tracking/detector.py holds (CENTRE_SHIFT, SIDE) and the error that is left, in the
+units of the training's box error: share of the face box, degrees.
 """
 
 from __future__ import annotations

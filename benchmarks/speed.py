@@ -12,6 +12,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from red_align import contract
 from red_align.crop import crop_face
@@ -44,8 +45,8 @@ def graph_times(batch: int) -> tuple[float, float]:
     crop = np.stack([crop_face(carphone_frames()[0], detection.region)] * batch)
     prior = np.stack([step.info.scheme.mean_shape.reshape(-1)] * batch).astype(np.float32)
     memory = np.zeros((batch, step.info.memory_size), np.float32)
-    base = {contract.CROP: crop, contract.PRIOR: prior, contract.RESUME: memory}
-    more = {contract.START: np.ones((batch, 1), np.float32), contract.STATE: memory}
+    base: dict[str, NDArray[np.generic]] = {contract.CROP: crop, contract.PRIOR: prior, contract.RESUME: memory}
+    more: dict[str, NDArray[np.generic]] = {contract.START: np.ones((batch, 1), np.float32), contract.STATE: memory}
     return timed(lambda: step.run(base | more)) / batch, timed(lambda: acquire.run(base)) / batch
 
 

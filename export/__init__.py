@@ -1,1 +1,1 @@
-"""Checkpoint -> ONNX, with a tests.stress of parity."""
+"""Checkpoint -> ONNX, with a parity check."""

@@ -12,6 +12,8 @@ import onnx
 import onnxslim
 import torch
 from onnx import TensorProto, external_data_helper
+from onnxscript import optimizer, rewriter
+from onnxscript.rewriter.rules.common import collapse_slice2_rule, collapse_slice_rule
 from torch import nn
 
 from export.folding import folded
@@ -103,8 +105,12 @@ def _trace(
             dynamo=True,
             dynamic_shapes=[{0: torch.export.Dim("N")}] * len(arguments),
             verbose=False,
+            optimize=False,
         )
     assert program is not None
+    # Of torch's optimiser these two change our graphs; its other rules take a third of the export to find nothing.
+    optimizer.fold_constants(program.model)
+    rewriter.rewrite(program.model, [collapse_slice_rule, collapse_slice2_rule])
     model: onnx.ModelProto = program.model_proto
     _name_by_parts(model)
     _drop_traces(model)

@@ -48,7 +48,7 @@ def moving_faces(frames: int, sequences: int) -> NDArray[np.uint8]:
     The face is scikit-image's astronaut (public domain), so that no data set is needed. Faces, since on
     other things a network's answer is arbitrary and a rounding error may flip it.
     """
-    image = np.asarray(skimage.data.astronaut(), np.uint8)  # type: ignore[no-untyped-call]
+    image = np.asarray(skimage.data.astronaut(), np.uint8)
     out = np.empty((frames, sequences, contract.CROP_SIZE, contract.CROP_SIZE, 3), np.uint8)
     for s in range(sequences):
         view = np.ascontiguousarray(image[:, ::-1]) if s % 2 else image

@@ -219,6 +219,12 @@ class ClientTooSlow(RedAlignError):
     reason = "CLIENT_TOO_SLOW"
 
 
+class FirstMessageTimeout(ClientTooSlow):
+    """A gRPC call stayed without its first message, the config, for too long."""
+
+    reason = "FIRST_MESSAGE_TIMEOUT"
+
+
 class NotReady(RedAlignError):
     """The service is starting or going away."""
 

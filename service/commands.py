@@ -57,7 +57,7 @@ def key(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="red-align key", description="A new API key, and the line that admits it.")
     parser.add_argument("tenant", help="whom the key is for")
     options = parser.parse_args(arguments)
-    from service.security.authenticator import hash_of, new_key
+    from service.security.credentials import hash_of, new_key
 
     made = new_key()
     print(f"{options.tenant} {hash_of(made)}")

@@ -21,14 +21,17 @@ from red_align.tracking.state import TrackerState
 from red_align.tracking.tracker import Tracker, TrackingOptions
 from service.config.settings import Settings
 from service.limits.admission import Admission
-from service.limits.tenants import Tenants
+from service.limits.tenants import TenantLimits, Tenants
+from service.limits.timeouts import UploadLimits
 from service.observability.metrics import Metrics
-from service.security.authenticator import Authenticator
+from service.security.authenticator import Authenticator, TokenRules
+from service.security.credentials import read_jwks, read_keys
 from service.streams.clip import ClipRun
 from service.streams.live import LiveRun
 from service.streams.registry import Lease, StreamRegistry
 from service.streams.resume_token import TokenSealer, read_token_keys
 from service.streams.threads import ThreadCalls
+from service.streams.uploads import Upload, UploadStore
 
 log = logging.getLogger(__name__)
 MAX_STRIDE = 1_000_000
@@ -82,8 +85,8 @@ class DataPlane:
             settings.track_lost_threshold,
             settings.track_activation_threshold,
         )
-        # Streams take turns in few threads, in the order of their frames: more of them than cores were measured to answer
-        # the unlucky stream much later and none sooner. A thread that waits for a Triton server needs no core.
+        # Streams take turns in few threads, in the order of their frames: more threads than cores were measured to
+        # answer the unlucky stream much later and none sooner. One that waits for a Triton server needs no core.
         in_process = settings.engine == "embedded"
         live = settings.workers if in_process else max(settings.workers, settings.engine_max_batch)
         self.live_threads = ThreadPoolExecutor(live, thread_name_prefix="live")
@@ -98,10 +101,17 @@ class DataPlane:
         self.ready = False
         self.draining = asyncio.Event()
         """Set when the service is to go away: streams are sent elsewhere, uploads finish."""
-        self.auth = Authenticator(settings)
-        self.tenants = Tenants(settings.tenant_max_streams or settings.max_streams, settings.tenant_frames_per_s)
+        self.auth = _make_authenticator(settings)
+        streams, uploads = settings.tenant_max_streams, settings.tenant_max_uploads
+        self.tenants = Tenants(
+            TenantLimits(streams or settings.max_streams, uploads or settings.max_uploads, settings.tenant_frames_per_s)
+        )
         self.streams = Admission("max_streams", settings.max_streams)
         self.uploads = Admission("max_uploads", settings.max_uploads)
+        self.upload_store = UploadStore(settings.temp_dir, settings.max_upload_bytes)
+        self.upload_limits = UploadLimits(
+            settings.client_timeout_s, settings.upload_min_bytes_per_s, settings.upload_grace_s
+        )
         self.kept = StreamRegistry(settings.stream_idle_s, settings.max_registered_streams)
         self.tokens = TokenSealer(read_token_keys(settings.token_keys), settings.token_ttl_s)
         for name, what, value in (
@@ -111,6 +121,17 @@ class DataPlane:
             ("sequences", "Faces whose memory the engine keeps.", lambda: self.engine.sequences),
         ):
             self.metrics.watch(name, what, value)
+
+    @asynccontextmanager
+    async def upload(self, tenant: str) -> AsyncIterator[Upload]:
+        """Room for an upload; its slot is free and its file gone after the block.
+
+        Raises:
+            Overloaded: Too many are under way, of all or of the tenant.
+        """
+        with self.uploads.acquire_slot(), self.tenants.of(tenant) as share, share.uploads.acquire_slot():
+            async with self.upload_store.open() as upload:
+                yield upload
 
     @asynccontextmanager
     async def clip(self, path: Path, options: ClipOptions) -> AsyncIterator[ClipRun]:
@@ -209,7 +230,7 @@ class DataPlane:
 
     def _tracker(self, max_faces: int) -> Tracker:
         if self.draining.is_set():
-            raise GoingAway("the service is going away")
+            raise GoingAway("the service is draining")
         if not self.ready:
             raise NotReady("the service is not ready")
         limit = self.settings.max_faces
@@ -222,6 +243,15 @@ class DataPlane:
             options=self.tracking,
             observe=self.metrics.observe,
         )
+
+
+def _make_authenticator(settings: Settings) -> Authenticator:
+    """The authenticator that the settings ask for. Raises ConfigurationError where a file is not as it must be."""
+    keys, jwks = settings.api_keys_file, settings.jwt_jwks_file
+    rules = None
+    if jwks is not None:
+        rules = TokenRules(read_jwks(jwks), settings.jwt_issuer, settings.jwt_audience, settings.jwt_tenant_claim)
+    return Authenticator(read_keys(keys) if keys is not None else None, rules)
 
 
 def _first_index(lease: Lease) -> int:

@@ -14,11 +14,12 @@ import uvicorn
 from red_align.errors import ConfigurationError
 from service import lifecycle
 from service.api.rest.app import create_app
-from service.api.rest.connection import connection_with_timeouts
+from service.api.rest.connection import with_timeouts
 from service.api.rpc.server import GrpcServer
 from service.config.settings import Settings
 from service.dataplane import DataPlane
 from service.factory import make_dataplane
+from service.observability.logs import with_request_ids
 
 log = logging.getLogger(__name__)
 
@@ -33,10 +34,15 @@ class _Uvicorn(uvicorn.Server):
 
 
 async def serve(settings: Settings, on_ready: Callable[[int, int], None] | None = None) -> None:
-    """Serve until SIGINT or SIGTERM.
+    """Serve until SIGINT or SIGTERM. Both servers listen at once and answer "not ready" until the engine was reached.
 
-    Both servers listen at once and answer "not ready" until the engine was reached; ``on_ready`` is called with the
-    HTTP and gRPC port when it was. Raises ConfigurationError or ModelMismatch when the service cannot start.
+    Args:
+        settings: The settings.
+        on_ready: Called with the HTTP and gRPC port when the engine was reached.
+
+    Raises:
+        ConfigurationError: A setting is wrong, such as a port that is in use.
+        ModelMismatch: The model does not keep the tensor contract.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -52,15 +58,17 @@ async def serve(settings: Settings, on_ready: Callable[[int, int], None] | None 
 async def _serve_both(
     settings: Settings, dataplane: DataPlane, stop: asyncio.Event, on_ready: Callable[[int, int], None] | None
 ) -> None:
+    app, connection = with_timeouts(with_request_ids(create_app(dataplane)), settings.client_timeout_s)
     config = uvicorn.Config(
-        create_app(dataplane),
+        app,
         host=settings.host,
         port=settings.http_port,
         log_level=settings.log_level.lower(),
         timeout_graceful_shutdown=math.ceil(settings.grace_s),
         lifespan="off",
         log_config=None,  # service.observability.logs
-        http=connection_with_timeouts(settings.client_timeout_s),
+        http=connection,
+        ws="none",
         ssl_certfile=settings.tls_cert,
         ssl_keyfile=settings.tls_key,
     )
@@ -80,7 +88,7 @@ async def _serve_both(
         await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if starting.done():
             starting.result()
-            await rpc.tell_ready()
+            await rpc.set_serving()
             if on_ready is not None:
                 on_ready(http_port, rpc.port)
         await stopping

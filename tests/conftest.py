@@ -1,16 +1,32 @@
-"""Fixtures that all tests share."""
+"""Fixtures that all tests share, and one thread for each library that computes."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 
+import cv2
 import pytest
+import torch
 
 from tests.support.exports import Exported, export
 from tests.support.servers import RunningServer, running_server
 
+# More of them would fight for the same cores, also in the processes that tests start.
+torch.set_num_threads(1)
+cv2.setNumThreads(1)
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 Exports = Callable[[str], Exported]
-"""Exported random networks by scheme; each is made once, since that takes half a minute."""
+"""Exports of random networks by their names in tests.support.exports; each is made once, since that takes long."""
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m` chooses
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whoever asks for an export is slow."""
+    for item in items:
+        if isinstance(item, pytest.Function) and "exports" in item.fixturenames:
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session")
@@ -25,9 +41,9 @@ def exports(tmp_path_factory: pytest.TempPathFactory) -> Exports:
     """See Exports; nobody may change what it gives."""
     made: dict[str, Exported] = {}
 
-    def of(scheme: str) -> Exported:
-        if scheme not in made:
-            made[scheme] = export(scheme, tmp_path_factory.mktemp(scheme))
-        return made[scheme]
+    def of(name: str) -> Exported:
+        if name not in made:
+            made[name] = export(name, tmp_path_factory.mktemp(name))
+        return made[name]
 
     return of

@@ -48,7 +48,7 @@ def write_variant(
     faces: Draws,
     calibration: NDArray[np.uint8] | None = None,
 ) -> EvaluationResult:
-    """Write both graphs in fp16 or int8 to a folder and evaluate them on labelled faces beside fp32's graphs in ``plain``.
+    """Write both graphs in fp16 or int8 to a folder and evaluate them on labelled faces, beside fp32's in ``plain``.
 
     ``calibration`` are crops [K, 128, 128, 3], which int8 needs. The files are written whatever the judgement; the
     caller writes to a folder of its own and keeps what passes.

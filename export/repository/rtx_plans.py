@@ -1,7 +1,8 @@
 """Plans of TensorRT for RTX, built without a GPU: tests.stress that TensorRT's parser and builder take a graph.
 
 Such a plan is for TensorRT for RTX alone, not for Triton, whose plans only the GPU's own machine can build (see
-export.repository.plans). Linux on x86-64, from the packages ``tensorrt-rtx-cu12-libs`` and ``tensorrt-rtx-cu12-bindings``.
+export.repository.plans). Linux on x86-64, from the packages ``tensorrt-rtx-cu12-libs`` and
+``tensorrt-rtx-cu12-bindings``.
 """
 
 from __future__ import annotations

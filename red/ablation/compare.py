@@ -90,7 +90,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     lines: list[str] = []
     if args.checkpoint is not None:
         lines += evaluate(f"the run of {args.checkpoint}", load_network(args.checkpoint), tight, people)
-    if not args.judge_only:
+    if not args.evaluate_only:
         for name, flags in VARIANTS.items():
             lines += evaluate(f"{name}, {args.stills} steps", train_variant(args, name, flags), tight, people)
     args.out.mkdir(parents=True, exist_ok=True)

@@ -70,7 +70,8 @@ def mirrored(points: NDArray[np.float64], shift: NDArray[np.float64] | None = No
     """Points [68, 2] of the left-right mirrored crop, renamed to their counterparts.
 
     ``shift`` [2] is by how much the labels lie beside the place that mirror symmetry gives them (crop pixels,
-    see red_align.datasets.labelled_faces): people who label do so in every picture, so a mirrored one has the shift to the same side.
+    see red_align.datasets.labelled_faces): people who label do so in every picture, so a mirrored one has the
+    shift to the same side.
     """
     dx, dy = (0.0, 0.0) if shift is None else shift
     return np.asarray((points - (dx, dy))[list(IBUG68.mirror)] * (-1.0, 1.0) + (CROP_SIZE - 1.0 + dx, -dy))

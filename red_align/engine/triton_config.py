@@ -76,7 +76,7 @@ def _check_tensors(
                 raise ModelMismatch(f"{config.name} has no {kind} '{name}'")
             if have[name] != wanted[name]:
                 raise ModelMismatch(
-                    f"{config.name}: {kind} '{name}' is {_told(*have[name])}, must be {_told(*wanted[name])}"
+                    f"{config.name}: {kind} '{name}' is {_described(*have[name])}, must be {_described(*wanted[name])}"
                 )
         if extra := sorted(set(have) - set(wanted)):
             raise ModelMismatch(f"{config.name}: '{extra[0]}' must not be listed as {kind}")
@@ -99,9 +99,9 @@ def _check_sequences(config: config_pb2.ModelConfig, info: ModelInfo) -> None:
     states = {(s.input_name, s.output_name): (s.data_type, list(s.dims)) for s in batching.state}
     have, wanted = states.get((contract.STATE, contract.NEXT_STATE)), (_FP32, [info.memory_size])
     if have != wanted:
-        told = "missing" if have is None else _told(*have)
+        found = "missing" if have is None else _described(*have)
         raise ModelMismatch(
-            f"{config.name}: state '{contract.STATE}' to '{contract.NEXT_STATE}' is {told}, must be {_told(*wanted)}"
+            f"{config.name}: state '{contract.STATE}' to '{contract.NEXT_STATE}' is {found}, must be {_described(*wanted)}"
         )
 
 
@@ -109,5 +109,5 @@ def _named(tensors: Iterable[Any]) -> dict[str, tuple[int, list[int]]]:
     return {tensor.name: (tensor.data_type, list(tensor.dims)) for tensor in tensors}
 
 
-def _told(data_type: int, dims: list[int]) -> str:
+def _described(data_type: int, dims: list[int]) -> str:
     return f"{config_pb2.DataType.Name(data_type)}{dims}"

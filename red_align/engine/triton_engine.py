@@ -101,7 +101,7 @@ class TritonEngine:
         return self._submit(self._step(request) if request.sequence else self._acquire(request))
 
     def end(self, sequence: str) -> None:
-        """See Engine.end. The server is told in the background; where it does not hear, its idle limit acts."""
+        """See Engine.end. The server learns of it in the background; where it does not hear, its idle limit acts."""
         kept = self._kept.pop(sequence, None)
         if kept is not None and not self._closed:
             self._loop.call_soon_threadsafe(self._end_there, kept)

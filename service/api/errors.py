@@ -1,4 +1,4 @@
-"""THE mapping of domain errors to the outside: google.rpc.Status, from there gRPC codes and HTTP."""
+"""THE mapping of domain errors to the outside: google.rpc.Status for gRPC, status and JSON for HTTP."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 import grpc
 from google.protobuf import any_pb2
 from google.rpc import code_pb2, error_details_pb2, status_pb2
+from grpc_status import rpc_status
 
 from red_align.errors import ClientTooSlow, RedAlignError, TooLarge, UnsupportedMedia
 
@@ -31,25 +32,22 @@ _HTTP = {
     "UNAVAILABLE": 503,
     "DEADLINE_EXCEEDED": 504,
 }
-# Where HTTP has a sharper word than the code.
-_HTTP_OF_REASON = {TooLarge.reason: 413, UnsupportedMedia.reason: 415, ClientTooSlow.reason: 408}
-
-
-def to_status(error: RedAlignError) -> status_pb2.Status:
-    """The error as google.rpc.Status with one ErrorInfo (reason, domain, metadata)."""
-    info = error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.metadata)
-    detail = any_pb2.Any()
-    detail.Pack(info)
-    return status_pb2.Status(code=code_pb2.Code.Value(error.code), message=error.message, details=[detail])
+# Where HTTP has a sharper word than the code; it holds for what is derived from these as well.
+_HTTP_OF_CLASS: dict[type, int] = {TooLarge: 413, UnsupportedMedia: 415, ClientTooSlow: 408}
 
 
 def http_status(error: RedAlignError) -> int:
-    """The HTTP status code."""
-    return _HTTP_OF_REASON.get(error.reason, _HTTP[error.code])
+    """The HTTP status code of an error."""
+    sharper = (_HTTP_OF_CLASS[cls] for cls in type(error).__mro__ if cls in _HTTP_OF_CLASS)
+    return next(sharper, _HTTP[error.code])
 
 
 def http_body(error: RedAlignError) -> dict[str, Any]:
-    """The JSON body: ``{"error": {code, reason, message, metadata}}``."""
+    """The JSON body of an error.
+
+    Returns:
+        ``{"error": {code, reason, message, metadata}}``.
+    """
     return {
         "error": {
             "code": error.code,
@@ -60,12 +58,14 @@ def http_body(error: RedAlignError) -> dict[str, Any]:
     }
 
 
-def grpc_code(error: RedAlignError) -> grpc.StatusCode:
-    """The gRPC status code."""
-    code: grpc.StatusCode = grpc.StatusCode[error.code]
-    return code
+def grpc_status(error: RedAlignError) -> grpc.Status:
+    """The status that ends a gRPC call.
 
-
-def grpc_trailers(error: RedAlignError) -> tuple[tuple[str, bytes], ...]:
-    """The trailers that carry the Status, where grpc_status finds it."""
-    return (("grpc-status-details-bin", to_status(error).SerializeToString()),)
+    Returns:
+        Code, details and trailers; these carry a google.rpc.Status with one ErrorInfo (reason, domain, metadata).
+    """
+    detail = any_pb2.Any()
+    detail.Pack(error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.metadata))
+    rich = status_pb2.Status(code=code_pb2.Code.Value(error.code), message=error.message, details=[detail])
+    status: grpc.Status = rpc_status.to_status(rich)
+    return status

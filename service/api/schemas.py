@@ -1,4 +1,4 @@
-"""The JSON shapes for OpenAPI. They document what red_align.media.serialization writes; a test holds the two together."""
+"""The JSON shapes for OpenAPI. They document what red_align.media.serialization writes; a test compares the two."""
 
 from __future__ import annotations
 

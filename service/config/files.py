@@ -11,14 +11,14 @@ from pydantic import AfterValidator, FilePath, SecretStr
 from pydantic_core import PydanticCustomError
 
 from red_align.errors import ConfigurationError
-from service.security.authenticator import read_jwks, read_keys
+from service.security.credentials import read_jwks, read_keys
 from service.streams.resume_token import read_token_keys
 
 T = TypeVar("T")
 
 
 def _good(read: Callable[[T], object]) -> Callable[[T], T]:
-    """A validator that keeps the value where it can be read, and tells why it cannot."""
+    """A validator that keeps the value where it can be read, and otherwise raises with the reason."""
 
     def check(value: T) -> T:
         try:
@@ -31,12 +31,21 @@ def _good(read: Callable[[T], object]) -> Callable[[T], T]:
 
 
 def refused(why: str) -> PydanticCustomError:
-    """A validator's error, in these words alone."""
+    """Make a validator's error whose message is these words alone."""
     return PydanticCustomError("red", "{why}", {"why": why})
 
 
 def check_tls(cert: Path | None, key: Path | None, client_ca: Path | None) -> None:
-    """Raise where they do not belong together or cannot be used: the servers' own words would not name them."""
+    """Check that files of TLS belong together and can be used: the servers' own errors would not name them.
+
+    Args:
+        cert: Certificate chain.
+        key: Its private key.
+        client_ca: Authorities of clients' certificates.
+
+    Raises:
+        PydanticCustomError: They do not, or one cannot.
+    """
     if bool(cert) != bool(key) or (client_ca and not cert):
         raise refused("RED_TLS_CERT and RED_TLS_KEY belong together, RED_TLS_CLIENT_CA to both")
     try:

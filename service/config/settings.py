@@ -28,7 +28,7 @@ def _default_threads() -> int:
 
 
 class Settings(BaseSettings):
-    """Every field is the environment variable RED_<FIELD>; units are in the descriptions."""
+    """Every field is the environment variable RED_<FIELD>; its unit is in its name or description."""
 
     model_config = SettingsConfigDict(env_prefix="RED_", frozen=True, extra="ignore")
 
@@ -48,12 +48,12 @@ class Settings(BaseSettings):
     triton_url: str = Field(
         "127.0.0.1:8001", description="gRPC address of Triton; several, separated by commas, serve the same model."
     )
-    triton_deadline_s: float = Field(5.0, gt=0, description="Seconds after which a call of Triton is given up.")
+    triton_deadline_s: float = Field(5.0, gt=0, description="Timeout in seconds of a call of Triton.")
     triton_recover_s: float = Field(
         20.0, ge=0, description="Seconds for which a frame waits while a lost sequence is begun again."
     )
     triton_admission_s: float = Field(
-        0.5, gt=0, description="Seconds for which a new sequence waits for a place in a full server."
+        0.5, gt=0, description="Seconds for which a new sequence waits for a slot in a full server."
     )
 
     detector_path: FilePath | None = Field(
@@ -74,7 +74,7 @@ class Settings(BaseSettings):
     max_streams: Count = Field(64, description="Most live streams open at once.")
     max_uploads: Count = Field(16, description="Most uploads (clips) under way at once.")
     first_message_s: float = Field(
-        10.0, gt=0, description="Seconds for which a new gRPC stream may stay without its config."
+        10.0, gt=0, description="Timeout in seconds of the first message of a gRPC call, its config."
     )
     stream_queue: Count = Field(4, description="Frames of one live stream that may wait to be answered.")
     stream_idle_s: float = Field(
@@ -86,8 +86,17 @@ class Settings(BaseSettings):
     client_timeout_s: float = Field(
         60.0,
         gt=0,
-        description="Seconds without a byte after which an upload, the head of a request, or a client that does not "
-        "take its answers is given up.",
+        description="Timeout in seconds of a client: for the next byte of an upload, for a request's whole head, and "
+        "for taking what was sent to it.",
+    )
+    upload_min_bytes_per_s: float = Field(
+        1024.0,
+        ge=0,
+        description="Least average rate of an upload in bytes a second, once RED_UPLOAD_GRACE_S is over; one that is "
+        "slower is given up. 0 is no limit.",
+    )
+    upload_grace_s: float = Field(
+        30.0, gt=0, description="Seconds during which an upload may be slower than RED_UPLOAD_MIN_BYTES_PER_S."
     )
     max_registered_streams: Count = Field(1024, description="Most streams with an id that are kept at once.")
     token_keys: TokenKeys = Field(
@@ -120,8 +129,13 @@ class Settings(BaseSettings):
     tenant_max_streams: int = Field(
         0, ge=0, description="Most live streams of one tenant; 0 is as many as of all, RED_MAX_STREAMS."
     )
+    tenant_max_uploads: int = Field(
+        0, ge=0, description="Most uploads of one tenant under way at once; 0 is as many as of all, RED_MAX_UPLOADS."
+    )
     tenant_frames_per_s: float = Field(
-        0.0, ge=0, description="Frames a second that one tenant may have processed; the rest waits. 0 is no limit."
+        0.0,
+        ge=0,
+        description="Rate limit of one tenant in processed frames a second; frames beyond it wait. 0 is no limit.",
     )
 
     max_upload_bytes: Count = Field(2 * 1024**3, description="Largest upload in bytes.")
@@ -135,7 +149,8 @@ class Settings(BaseSettings):
     decode_timeout_s: float = Field(
         30.0,
         gt=0,
-        description="Seconds for one frame to decode; then its process is ended: a bad frame, an incomplete clip.",
+        description="Timeout in seconds of decoding one frame; then its process is ended: a bad frame of a stream, the "
+        "end of a clip, which is incomplete.",
     )
     decode_spare: Count = Field(
         2, description="Decoding processes that are started ahead of the first uploads and live frames."
@@ -161,7 +176,8 @@ class Settings(BaseSettings):
     )
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least level that is logged.")
 
-    # Validators of fields, not of the whole: those run only where every field is right, and all shall be told at once.
+    # Validators of fields, not of the whole: those run only where every field is right, and all errors
+    # shall be raised at once.
     @field_validator("allow_anonymous")
     @classmethod
     def _strangers_are_asked(cls, value: bool, info: ValidationInfo) -> bool:
@@ -196,7 +212,11 @@ def _is_loopback(host: str) -> bool:
 
 
 def read_settings() -> Settings:
-    """Read the settings from the environment; raises ConfigurationError naming every wrong variable at once."""
+    """Read the settings from the environment.
+
+    Raises:
+        ConfigurationError: Variables are wrong; the message names all of them at once.
+    """
     try:
         return Settings()
     except ValidationError as error:

@@ -9,7 +9,12 @@ from red_align.errors import Overloaded
 
 
 class Admission:
-    """Counts what is under way of one kind, up to ``limit``; ``name`` is that of the setting."""
+    """Counts what is under way of one kind.
+
+    Args:
+        name: Name of the setting that gives the limit.
+        limit: Most that may be under way.
+    """
 
     def __init__(self, name: str, limit: int) -> None:
         self.name, self.limit = name, limit
@@ -18,7 +23,11 @@ class Admission:
 
     @contextmanager
     def acquire_slot(self) -> Iterator[None]:
-        """A place until the block ends; raises Overloaded when all are taken."""
+        """Hold a slot until the block ends.
+
+        Raises:
+            Overloaded: All slots are taken; the metadata name the limit.
+        """
         if self.active >= self.limit:
             self.refused += 1
             raise Overloaded(f"{self.limit} are under way, which is the limit {self.name}", limit=self.name)

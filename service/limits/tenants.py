@@ -1,9 +1,10 @@
-"""What one tenant may have at once, so that none takes all: live streams, and frames a second."""
+"""What one tenant may have at once, so that none takes all: live streams, uploads, and frames a second."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from aiolimiter import AsyncLimiter
 
@@ -12,26 +13,45 @@ from service.limits.admission import Admission
 INTAKE = 4.0
 
 
-class Tenant:
-    """A tenant's share. Frames beyond its rate wait: flow control holds back who sends them.
+@dataclass(frozen=True, slots=True)
+class TenantLimits:
+    """What each tenant may have.
 
-    Reading from the wire is bounded too, INTAKE times as high: frames that are to be dropped cost something as well.
+    Attributes:
+        max_streams: Most live streams at once.
+        max_uploads: Most uploads at once.
+        frames_per_s: Frames processed a second; 0 is no limit.
     """
 
-    def __init__(self, max_streams: int, frames_per_s: float) -> None:
-        self.streams = Admission("tenant_max_streams", max_streams)
-        self._rate = _limiter(frames_per_s)
-        self._intake = _limiter(INTAKE * frames_per_s)
+    max_streams: int
+    max_uploads: int
+    frames_per_s: float
+
+
+class Tenant:
+    """A tenant's share. Frames beyond its rate limit wait: flow control holds back who sends them.
+
+    Reading from the wire is limited too, INTAKE times as high: frames that are to be dropped cost something as well.
+
+    Args:
+        limits: What it may have.
+    """
+
+    def __init__(self, limits: TenantLimits) -> None:
+        self.streams = Admission("tenant_max_streams", limits.max_streams)
+        self.uploads = Admission("tenant_max_uploads", limits.max_uploads)
+        self._rate_limit = _limiter(limits.frames_per_s)
+        self._intake_limit = _limiter(INTAKE * limits.frames_per_s)
 
     async def frame(self) -> None:
         """Wait until a further frame may be processed."""
-        if self._rate is not None:
-            await self._rate.acquire()
+        if self._rate_limit is not None:
+            await self._rate_limit.acquire()
 
     async def message(self) -> None:
         """Wait until a further frame may be read from the wire."""
-        if self._intake is not None:
-            await self._intake.acquire()
+        if self._intake_limit is not None:
+            await self._intake_limit.acquire()
 
 
 def _limiter(per_s: float) -> AsyncLimiter | None:
@@ -43,10 +63,14 @@ def _limiter(per_s: float) -> AsyncLimiter | None:
 
 
 class Tenants:
-    """The shares of those that have something under way; a tenant without anything is forgotten."""
+    """The shares of those that have something under way; a tenant without anything is forgotten.
 
-    def __init__(self, max_streams: int, frames_per_s: float) -> None:
-        self._max_streams, self._frames_per_s = max_streams, frames_per_s
+    Args:
+        limits: What each of them may have.
+    """
+
+    def __init__(self, limits: TenantLimits) -> None:
+        self._limits = limits
         self._known: dict[str, tuple[Tenant, int]] = {}
 
     def __len__(self) -> int:
@@ -54,8 +78,12 @@ class Tenants:
 
     @contextmanager
     def of(self, name: str) -> Iterator[Tenant]:
-        """The tenant's share, the same for all blocks at one time."""
-        tenant, users = self._known.get(name) or (Tenant(self._max_streams, self._frames_per_s), 0)
+        """The share of a tenant, the same for all blocks at one time.
+
+        Args:
+            name: The tenant.
+        """
+        tenant, users = self._known.get(name) or (Tenant(self._limits), 0)
         self._known[name] = (tenant, users + 1)
         try:
             yield tenant

@@ -57,7 +57,13 @@ class Metrics:
         self.resumes.inc(result.resumed)
 
     def watch(self, name: str, what: str, value: Callable[[], float]) -> None:
-        """A gauge that is read when it is asked for."""
+        """Add a gauge.
+
+        Args:
+            name: Its name without ``red_``.
+            what: Its description.
+            value: Read whenever the metrics are asked for.
+        """
         Gauge(f"red_{name}", what, registry=self._registry).set_function(value)
 
     def text(self) -> bytes:

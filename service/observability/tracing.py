@@ -22,7 +22,11 @@ tracer = trace.get_tracer("red_align", __version__)
 
 
 def configure_tracing(endpoint: str) -> None:
-    """Send spans to an OTLP collector over gRPC; an empty endpoint sends none."""
+    """Send spans to an OTLP collector over gRPC.
+
+    Args:
+        endpoint: Its URL; empty to send none.
+    """
     if not endpoint:
         return
     provider = TracerProvider(resource=Resource.create({"service.name": "red-align", "service.version": __version__}))
@@ -39,6 +43,10 @@ def trace_app(app: FastAPI) -> None:
 @contextmanager
 def call_span(name: str, metadata: Mapping[str, str]) -> Iterator[None]:
     """A span for a gRPC call, in the trace that its metadata name.
+
+    Args:
+        name: Name of the span.
+        metadata: What came with the call.
 
     Ours, and not the interceptor of opentelemetry-instrumentation-grpc: that one wraps a stream's generator in another,
     which nobody closes when a client dies; what the stream held then waits for the garbage collector.

@@ -20,7 +20,14 @@ from red_align.tracking.state import TrackerState
 
 
 def read_token_keys(keys: SecretStr) -> list[Fernet]:
-    """Keys by comma, each urlsafe base64 of 32 bytes. Raises ConfigurationError."""
+    """Read the keys of resume tokens.
+
+    Args:
+        keys: Keys separated by commas, each urlsafe base64 of 32 bytes.
+
+    Raises:
+        ConfigurationError: One of them is no key.
+    """
     try:
         return [Fernet(key.strip()) for key in keys.get_secret_value().split(",") if key.strip()]
     except ValueError as error:
@@ -28,9 +35,13 @@ def read_token_keys(keys: SecretStr) -> list[Fernet]:
 
 
 class TokenSealer:
-    """Seals and opens with keys (see ``read_token_keys``): the first seals, all of them open.
+    """Seals the state of streams, and opens it again.
 
-    Without keys one is made up: tokens then hold for this process alone.
+    Args:
+        keys: Keys (see ``read_token_keys``): the first seals, all of them open. Without keys one is made up: tokens
+            are then valid for this process alone.
+        ttl_s: Seconds for which a token is valid.
+        clock: Seconds since the epoch.
     """
 
     def __init__(self, keys: Sequence[Fernet], ttl_s: float, clock: Callable[[], float] = time.time) -> None:
@@ -38,12 +49,34 @@ class TokenSealer:
         self._ttl_s, self._clock = ttl_s, clock
 
     def seal(self, state: TrackerState, tenant: str, model: ModelInfo) -> str:
-        """The token, ASCII."""
+        """Seal a stream.
+
+        Args:
+            state: What it is after its last answer.
+            tenant: Who alone may open the token.
+            model: The model that alone can go on with it.
+
+        Returns:
+            The token, ASCII.
+        """
         data = msgpack.packb([tenant, _name(model), state.to_bytes()])
         return self._fernet.encrypt_at_time(data, int(self._clock())).decode("ascii")
 
     def open(self, token: str, tenant: str, model: ModelInfo) -> TrackerState:
-        """The state in a token; raises BadResumeToken or ExpiredResumeToken, which tell no more than that."""
+        """Open a token.
+
+        Args:
+            token: What ``seal`` returned, here or at another gateway.
+            tenant: Who sent it.
+            model: The model that is to go on.
+
+        Returns:
+            The state in it.
+
+        Raises:
+            ExpiredResumeToken: It was valid once.
+            BadResumeToken: It is of another model or version, or not valid for this tenant; why not is not said.
+        """
         now = int(self._clock())
         try:
             data = self._fernet.decrypt_at_time(token, ttl=int(self._ttl_s), current_time=now)
@@ -52,7 +85,7 @@ class TokenSealer:
                 raise ExpiredResumeToken(f"the resume token is older than {self._ttl_s:g} s") from error
             raise BadResumeToken("the resume token is not one of this service") from error
         owner, made_by, packed = _parts(data)
-        if owner != tenant:  # Not told apart from a forged one: it is nobody's business that it exists.
+        if owner != tenant:  # The same error as for a forged one: it is nobody's business that this one exists.
             raise BadResumeToken("the resume token is not one of this service")
         if made_by != _name(model):
             raise BadResumeToken("the resume token is of another model")

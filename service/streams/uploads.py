@@ -4,64 +4,120 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import IO
 
 import anyio
 
 from red_align.errors import ConfigurationError, TooLarge
-
-if TYPE_CHECKING:
-    from service.dataplane import DataPlane
-
+from service.streams.spool import Spool, run_in_thread
 
 PREFIX = "red-align-upload-"
 
 
 class Upload:
-    """A growing temp file that refuses to grow beyond the limit."""
+    """A growing temp file that refuses to grow beyond a limit.
 
-    def __init__(self, path: Path, file: BinaryIO, limit: int) -> None:
-        self.path, self._file, self._limit = path, file, limit
+    Args:
+        path: Where the file lies.
+        spool: Writes it.
+        limit: Most bytes.
+    """
+
+    def __init__(self, path: Path, spool: Spool, limit: int) -> None:
+        self._path, self._spool, self._limit = path, spool, limit
         self.size = 0
 
     def write(self, data: bytes) -> None:
-        """Append; raises TooLarge."""
+        """Append, in memory at first; ``drain`` brings it to the disk.
+
+        Raises:
+            TooLarge: The upload exceeds the limit.
+        """
         self.size += len(data)
         check_size(self.size, self._limit)
-        self._file.write(data)
+        self._spool.write(data)
 
-    def finish(self) -> Path:
-        """All bytes are there: the path to read them from."""
-        self._file.flush()
-        return self.path
+    async def drain(self) -> None:
+        """Wait for the disk where much was appended."""
+        await self._spool.drain()
+
+    async def finish(self) -> Path:
+        """Write what is left.
+
+        Returns:
+            The path to read all bytes from.
+        """
+        await self._spool.flush()
+        return self._path
 
 
 def check_size(size: int, limit: int) -> None:
-    """Raise TooLarge when a body of ``size`` bytes exceeds the limit."""
+    """Refuse a body that is too large.
+
+    Args:
+        size: Its bytes.
+        limit: Most bytes.
+
+    Raises:
+        TooLarge: It exceeds the limit.
+    """
     if size > limit:
         raise TooLarge(f"the upload exceeds the limit of {limit} bytes", limit="max_upload_bytes")
 
 
-@asynccontextmanager
-async def upload_file(dataplane: DataPlane) -> AsyncIterator[Upload]:
-    """An empty upload; its file is gone after the block."""
-    handle, name = tempfile.mkstemp(prefix=f"{PREFIX}{os.getpid()}-", dir=dataplane.settings.temp_dir)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            yield Upload(Path(name), file, dataplane.settings.max_upload_bytes)
-    finally:
-        with anyio.CancelScope(shield=True):
-            await anyio.to_thread.run_sync(lambda: Path(name).unlink(missing_ok=True))
+class UploadStore:
+    """Where uploads lie while they are read.
+
+    Args:
+        folder: Their folder.
+        limit: Most bytes of one upload.
+    """
+
+    def __init__(self, folder: Path, limit: int) -> None:
+        self._folder, self._limit = folder, limit
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[Upload]:
+        """An empty upload; its file is gone after the block."""
+        path = self._folder / f"{PREFIX}{os.getpid()}-{secrets.token_hex(8)}"
+        file: IO[bytes] | None = None
+
+        def create() -> IO[bytes]:
+            nonlocal file
+            file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
+            return file
+
+        def remove() -> None:
+            if file is not None:
+                with contextlib.suppress(OSError):  # A full disk: what was not written is not wanted any more.
+                    file.close()
+            path.unlink(missing_ok=True)
+
+        try:
+            yield Upload(path, Spool(await run_in_thread(create)), self._limit)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await run_in_thread(remove)
 
 
 def prepare_folder(folder: Path) -> int:
-    """Make the folder of uploads where it is missing, and remove those of processes that were killed; their number.
+    """Make the folder of uploads where it is missing, and remove those of processes that were killed.
 
-    Those of living ones stay. Raises ConfigurationError where it cannot be written to.
+    Those of living processes stay.
+
+    Args:
+        folder: The folder.
+
+    Returns:
+        How many were removed.
+
+    Raises:
+        ConfigurationError: The folder cannot be written to.
     """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)

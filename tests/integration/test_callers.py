@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import queue
+import socket
 import ssl
 import subprocess
 import sys
@@ -21,12 +22,12 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from red_align.v1 import face_landmarks_pb2 as pb
 from red_align.v1 import face_landmarks_pb2_grpc as pb_grpc
 from service.config.settings import Settings
-from service.security.authenticator import hash_of, new_key
-from tests.integration.test_going_on import Stub, frames_from, results
-from tests.integration.test_grpc import config, points_of, reason_of
+from service.security.credentials import hash_of, new_key
+from tests.integration.test_grpc import config, limit_of, points_of, reason_of
 from tests.integration.test_life_cycle import failed_start
+from tests.integration.test_resuming import Stub, frames_from, results
 from tests.support.media import carphone_path
-from tests.support.rest import VIDEO, check_error, part
+from tests.support.rest import VIDEO, check_error, part, wait_until
 from tests.support.servers import RunningServer, running_server
 
 KEYS = {"ann": new_key(), "bob": new_key()}
@@ -38,7 +39,10 @@ def asking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     """A server that asks for keys."""
     file = tmp_path_factory.mktemp("keys") / "keys"
     file.write_text("".join(f"{tenant} {hash_of(key)}\n" for tenant, key in KEYS.items()))
-    with running_server(API_KEYS_FILE=str(file), TENANT_MAX_STREAMS="1") as running:
+    temp = tmp_path_factory.mktemp("uploads")
+    with running_server(
+        API_KEYS_FILE=str(file), TENANT_MAX_STREAMS="1", TENANT_MAX_UPLOADS="1", TEMP_DIR=str(temp)
+    ) as running:
         yield running
 
 
@@ -111,6 +115,30 @@ def test_a_tenants_streams_are_limited_and_others_are_not(asking: RunningServer)
         assert results(send(asking, "bob", [config(), *frames_from(0, 1)]))
         held.put(None)
         list(call)
+
+
+def test_a_tenants_uploads_are_limited_and_others_are_not(asking: RunningServer) -> None:
+    url, metadata = httpx.URL(asking.http), [("x-api-key", KEYS["ann"])]
+    head = f"POST /align HTTP/1.1\r\nHost: here\r\nX-API-Key: {KEYS['ann']}\r\n"
+    clip = [pb.AlignClipRequest(config=pb.ClipConfig()), pb.AlignClipRequest(chunk=CLIP().read_bytes())]
+    with socket.create_connection((url.host, url.port or 80)) as held, grpc.insecure_channel(asking.grpc) as channel:
+        held.sendall(head.encode() + b"Content-Type: video/mp4\r\nContent-Length: 1000\r\n\r\nx")
+        wait_until(lambda: uploads_of(asking, "ann") == 1)
+        error = check_error(align(asking, "ann"), 429, "OVERLOADED")
+        assert error["metadata"] == {"limit": "tenant_max_uploads"}
+        with pytest.raises(grpc.RpcError) as refused:
+            list(Stub(channel).AlignClip(iter(clip), timeout=60, metadata=metadata))
+        assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert limit_of(refused.value) == "tenant_max_uploads"
+        assert align(asking, "bob").status_code == 200
+    wait_until(lambda: uploads_of(asking, "ann") == 0)
+    assert align(asking, "ann").status_code == 200
+
+
+def uploads_of(server: RunningServer, tenant: str) -> float:
+    """Uploads under way, of all tenants, as one of them is told."""
+    text = httpx.get(f"{server.http}/metrics", headers={"x-api-key": KEYS[tenant]}).text
+    return next(float(line.split()[1]) for line in text.splitlines() if line.startswith("red_uploads "))
 
 
 @pytest.fixture(scope="module")

@@ -11,9 +11,10 @@ import grpc
 import httpx
 import numpy as np
 import pytest
-from google.rpc import error_details_pb2, status_pb2
+from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from grpc_status import rpc_status
 
 from red_align.v1 import face_landmarks_pb2 as pb
 from red_align.v1 import face_landmarks_pb2_grpc as pb_grpc
@@ -59,14 +60,24 @@ def clip_requests(data: bytes, size: int = 65536, **values: int) -> Iterator[pb.
         yield pb.AlignClipRequest(chunk=data[at : at + size])
 
 
-def reason_of(error: grpc.RpcError) -> str:
-    """The ErrorInfo's reason in the trailers."""
-    trailers = dict(error.trailing_metadata())  # type: ignore[attr-defined]
-    status = status_pb2.Status.FromString(trailers["grpc-status-details-bin"])
+def info_of(error: grpc.RpcError) -> error_details_pb2.ErrorInfo:
+    """The ErrorInfo in the trailers."""
+    status = rpc_status.from_call(error)
+    assert status is not None
     info = error_details_pb2.ErrorInfo()
     assert status.details[0].Unpack(info)
     assert info.domain == "red-align"
-    return info.reason
+    return info
+
+
+def reason_of(error: grpc.RpcError) -> str:
+    """The reason of an error."""
+    return str(info_of(error).reason)
+
+
+def limit_of(error: grpc.RpcError) -> str:
+    """The limit that an error names."""
+    return str(info_of(error).metadata["limit"])
 
 
 def points_of(face: pb.Face) -> np.ndarray:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from red_align.v1 import face_landmarks_pb2 as pb
-from tests.integration.test_grpc import Stub, clip_requests, config, encoded, raw, reason_of, stream
+from tests.integration.test_grpc import Stub, clip_requests, config, encoded, limit_of, raw, reason_of, stream
 from tests.support.media import carphone_frames, carphone_path, jpeg
 from tests.support.rest import gauge, wait_until
 from tests.support.servers import RunningServer, running_server
@@ -169,7 +169,9 @@ def test_calls_that_never_begin_end_and_are_bounded() -> None:
         calls = [Stub(channel).AlignStream(iter(silent.get, None), timeout=30) for _ in range(110)]
         codes = [call.code() for call in calls]  # waits for their ends
         assert codes.count(grpc.StatusCode.RESOURCE_EXHAUSTED) == 110 - 103
-        assert codes.count(grpc.StatusCode.INVALID_ARGUMENT) == 103
+        assert codes.count(grpc.StatusCode.DEADLINE_EXCEEDED) == 103
+        late = next(call for call in calls if call.code() is grpc.StatusCode.DEADLINE_EXCEEDED)
+        assert (reason_of(late), limit_of(late)) == ("FIRST_MESSAGE_TIMEOUT", "first_message_s")
         for _ in calls:
             silent.put(None)
 

@@ -60,7 +60,7 @@ def test_a_client_that_leaves_while_it_uploads_leaves_nothing_behind(
     else:
         request = head.format("video/mp4", "Content-Length: 500000"), data
     connection = connect(small, *request)
-    wait_until(lambda: any(sizes(uploads)))
+    wait_until(lambda: any(uploads.iterdir()))
     hang_up(connection, reset)
     wait_until(lambda: not list(uploads.iterdir()))
 

@@ -12,9 +12,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from red_align.v1 import face_landmarks_pb2 as pb
-from service.security.authenticator import hash_of, new_key
-from tests.integration.test_going_on import Stub, frames_from, results
+from service.security.credentials import hash_of, new_key
 from tests.integration.test_grpc import config
+from tests.integration.test_resuming import Stub, frames_from, results
 from tests.support.collector import Collector, collector
 from tests.support.media import carphone_path
 from tests.support.rest import VIDEO
@@ -106,6 +106,41 @@ def test_logs_are_json_with_ids_and_without_secrets(watched: RunningServer) -> N
     assert token[:40] not in text
     assert "Traceback" not in text
     assert re.search(r'"message": "align: 120 frames.*"request_id": "my-request.1", "stream_id": "cam7"', text)
+
+
+FORMS = {
+    "text": r"request_id={} stream_id={}: align: {} frames of a {}",
+    "json": r'"message": "align: {2} frames of a {3}[^"]*", "request_id": "{0}", "stream_id": "{1}"',
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_logs_of_both_forms_name_request_and_stream_over_rest_and_grpc(form: str) -> None:
+    clip = [pb.AlignClipRequest(config=pb.ClipConfig(stream_id="cam3"))]
+    clip.append(pb.AlignClipRequest(chunk=carphone_path().read_bytes()))
+    with running_server(LOG_FORMAT=form) as server:
+        answer = align(server, **{"x-request-id": "of-rest"})
+        assert answer.headers["x-request-id"] == "of-rest"
+        new = httpx.get(f"{server.http}/healthz", headers={"x-request-id": "not valid"}).headers["x-request-id"]
+        assert re.fullmatch("[0-9a-f]{16}", new)
+        refused = httpx.post(f"{server.http}/align", headers={"x-request-id": "refused"})
+        assert (refused.status_code, refused.headers["x-request-id"]) == (415, "refused")
+        with grpc.insecure_channel(server.grpc) as channel:
+            stub, ids = Stub(channel), [("x-request-id", "of-stream")]
+            list(stub.AlignStream(iter([config(stream_id="cam2"), *frames_from(0, 3)]), timeout=60, metadata=ids))
+            list(stub.AlignClip(iter(clip), timeout=60, metadata=[("x-request-id", "of-clip")]))
+        assert server.stop() == 0
+        text = "".join(server.lines)
+    for request_id, stream_id, count, kind in (
+        ("of-rest", "cam7", 120, "clip"),
+        ("of-stream", "cam2", 3, "stream"),
+        ("of-clip", "cam3", 120, "clip"),
+    ):
+        assert re.search(FORMS[form].format(request_id, stream_id, count, kind), text), text
+    served = [line for line in server.lines if "GET /healthz" in line]
+    assert served
+    assert all(new in line for line in served)
+    assert not any("cam" in line for line in served)
 
 
 def test_a_callers_trace_goes_on_through_rest_and_grpc(

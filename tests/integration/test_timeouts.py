@@ -14,12 +14,12 @@ import httpx
 import pytest
 
 from red_align.v1 import face_landmarks_pb2 as pb
-from tests.integration.test_grpc import Stub, config, encoded, reason_of, stream
+from tests.integration.test_grpc import Stub, config, encoded, limit_of, reason_of, stream
 from tests.support.media import carphone_frames, carphone_path, jpeg
 from tests.support.rest import VIDEO, assert_unharmed, check_error, gauge, wait_until
 from tests.support.servers import RunningServer, running_server
 
-PATIENCE_S = 2.0
+TIMEOUT_S, GRACE_S = 2.0, 3.0
 HEAD = b"POST /align HTTP/1.1\r\nHost: here\r\nContent-Type: video/mp4\r\nContent-Length: 100000\r\n\r\n"
 
 
@@ -29,21 +29,26 @@ def uploads(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def impatient(uploads: Path) -> Iterator[RunningServer]:
-    patience = str(PATIENCE_S)
+def strict(uploads: Path) -> Iterator[RunningServer]:
+    timeout = str(TIMEOUT_S)
     with running_server(
-        CLIENT_PATIENCE_S=patience, STREAM_IDLE_S=patience, TEMP_DIR=str(uploads), MAX_UPLOADS="1", MAX_STREAMS="1"
+        CLIENT_TIMEOUT_S=timeout,
+        STREAM_IDLE_S=timeout,
+        UPLOAD_GRACE_S=str(GRACE_S),
+        TEMP_DIR=str(uploads),
+        MAX_UPLOADS="1",
+        MAX_STREAMS="1",
     ) as running:
         yield running
 
 
 @pytest.fixture(autouse=True)
-def served_after(impatient: RunningServer, uploads: Path) -> Iterator[None]:
+def served_after(strict: RunningServer, uploads: Path) -> Iterator[None]:
     """Whatever a client did, the one place for uploads and the one for streams are free, and nothing is left."""
     yield
-    assert_unharmed(impatient, uploads)
-    wait_until(lambda: gauge(impatient, "streams") == gauge(impatient, "sequences") == 0)
-    with grpc.insecure_channel(impatient.grpc) as channel:
+    assert_unharmed(strict, uploads)
+    wait_until(lambda: gauge(strict, "streams") == gauge(strict, "sequences") == 0)
+    with grpc.insecure_channel(strict.grpc) as channel:
         answers = stream(Stub(channel), [config(), encoded(jpeg(carphone_frames()[0]))])
         assert len(answers[0].frame.faces) == 1
 
@@ -61,14 +66,14 @@ def read_to_the_end(connection: socket.socket) -> bytes:
 
 
 @pytest.mark.parametrize("begun", [b"", b"POST /align HT", HEAD[:-2]], ids=["nothing", "half a line", "half a head"])
-def test_a_head_that_does_not_end_is_given_up(impatient: RunningServer, begun: bytes) -> None:
-    with connected(impatient) as connection:
+def test_a_head_that_does_not_end_is_given_up(strict: RunningServer, begun: bytes) -> None:
+    with connected(strict) as connection:
         connection.sendall(begun)
         assert read_to_the_end(connection).startswith(b"HTTP/1.1 408 ")
 
 
-def test_a_head_that_trickles_is_given_up_on_a_connection_that_was_good(impatient: RunningServer) -> None:
-    with connected(impatient) as connection:
+def test_a_head_that_trickles_is_given_up_on_a_connection_that_was_good(strict: RunningServer) -> None:
+    with connected(strict) as connection:
         connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: here\r\n\r\n")
         assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
         began = time.monotonic()
@@ -76,7 +81,7 @@ def test_a_head_that_trickles_is_given_up_on_a_connection_that_was_good(impatien
             while time.monotonic() - began < 20:
                 connection.sendall(b"G")
                 time.sleep(0.3)
-        assert PATIENCE_S / 2 < time.monotonic() - began < 20
+        assert TIMEOUT_S / 2 < time.monotonic() - began < 20
 
 
 @pytest.mark.parametrize(
@@ -91,8 +96,8 @@ def test_a_head_that_trickles_is_given_up_on_a_connection_that_was_good(impatien
     ],
     ids=["half a body", "no body", "half a form"],
 )
-def test_an_upload_that_stops_arriving_is_told_so(impatient: RunningServer, head: bytes, body: bytes) -> None:
-    with connected(impatient) as connection:
+def test_an_upload_that_stops_arriving_is_told_so(strict: RunningServer, head: bytes, body: bytes) -> None:
+    with connected(strict) as connection:
         connection.sendall(head + body)
         said = read_to_the_end(connection)
     first, _, rest = said.partition(b"\r\n\r\n")
@@ -103,21 +108,50 @@ def test_an_upload_that_stops_arriving_is_told_so(impatient: RunningServer, head
     assert (told["code"], told["metadata"]) == ("DEADLINE_EXCEEDED", {"limit": "client_timeout_s"})
 
 
-def test_a_slow_upload_is_waited_for(impatient: RunningServer) -> None:
+def test_an_upload_that_trickles_is_given_up(strict: RunningServer) -> None:
+    """Each byte comes in time, but all of them together would hold the slot for a day."""
+    with connected(strict) as connection:
+        connection.sendall(HEAD)
+        connection.settimeout(0.3)
+        said, began = b"", time.monotonic()
+        while not said and time.monotonic() - began < 20:
+            connection.sendall(b"x")
+            with suppress(TimeoutError):
+                said = connection.recv(65536)
+    assert said.startswith(b"HTTP/1.1 408 ")
+    assert b'"limit":"upload_min_bytes_per_s"' in said
+    assert time.monotonic() - began > GRACE_S / 2
+
+
+def test_a_clip_that_trickles_over_grpc_is_given_up(strict: RunningServer) -> None:
+    def trickle() -> Iterator[pb.AlignClipRequest]:
+        yield pb.AlignClipRequest(config=pb.ClipConfig())
+        while True:
+            time.sleep(0.3)
+            yield pb.AlignClipRequest(chunk=b"x")
+
+    with grpc.insecure_channel(strict.grpc) as channel:
+        with pytest.raises(grpc.RpcError) as raised:
+            list(Stub(channel).AlignClip(trickle(), timeout=20))
+        assert reason_of(raised.value) == "CLIENT_TOO_SLOW"
+        assert limit_of(raised.value) == "upload_min_bytes_per_s"
+
+
+def test_a_slow_upload_is_waited_for(strict: RunningServer) -> None:
     data = carphone_path().read_bytes()
 
     def pieces() -> Iterator[bytes]:
         for part in range(8):
-            time.sleep(PATIENCE_S / 5)
+            time.sleep(TIMEOUT_S / 5)
             yield data[part * len(data) // 8 : (part + 1) * len(data) // 8]
 
-    response = httpx.post(f"{impatient.http}/align", content=pieces(), headers=VIDEO, timeout=60)
+    response = httpx.post(f"{strict.http}/align", content=pieces(), headers=VIDEO, timeout=60)
     assert response.json()["frame_count"] == 120
 
 
-def test_a_silent_stream_ends_and_its_name_goes_on(impatient: RunningServer) -> None:
+def test_a_silent_stream_ends_and_its_name_goes_on(strict: RunningServer) -> None:
     to_send: queue.Queue[pb.AlignStreamRequest | None] = queue.Queue()
-    with grpc.insecure_channel(impatient.grpc) as channel:
+    with grpc.insecure_channel(strict.grpc) as channel:
         to_send.put(config(stream_id="camera"))
         responses = Stub(channel).AlignStream(iter(to_send.get, None), timeout=60)
         to_send.put(encoded(jpeg(carphone_frames()[0]), 1.0))
@@ -137,21 +171,21 @@ def unread_stream() -> Iterator[pb.AlignStreamRequest]:
         yield encoded(jpeg(carphone_frames()[number % 120]), float(number))
 
 
-def test_a_stream_whose_answers_are_not_taken_ends(impatient: RunningServer) -> None:
-    with grpc.insecure_channel(impatient.grpc) as channel:
+def test_a_stream_whose_answers_are_not_taken_ends(strict: RunningServer) -> None:
+    with grpc.insecure_channel(strict.grpc) as channel:
         responses = Stub(channel).AlignStream(unread_stream(), timeout=120)
-        wait_until(lambda: gauge(impatient, "streams") == 1)
-        wait_until(lambda: gauge(impatient, "streams") == 0)
+        wait_until(lambda: gauge(strict, "streams") == 1)
+        wait_until(lambda: gauge(strict, "streams") == 0)
         with pytest.raises(grpc.RpcError) as caught:
             list(responses)
         assert reason_of(caught.value) == "CLIENT_TOO_SLOW"
 
 
-def test_a_clip_that_stops_arriving_over_grpc_is_told_so(impatient: RunningServer) -> None:
+def test_a_clip_that_stops_arriving_over_grpc_is_told_so(strict: RunningServer) -> None:
     to_send: queue.Queue[pb.AlignClipRequest | None] = queue.Queue()
     to_send.put(pb.AlignClipRequest(config=pb.ClipConfig()))
     to_send.put(pb.AlignClipRequest(chunk=carphone_path().read_bytes()[:1000]))
-    with grpc.insecure_channel(impatient.grpc) as channel:
+    with grpc.insecure_channel(strict.grpc) as channel:
         with pytest.raises(grpc.RpcError) as caught:
             list(Stub(channel).AlignClip(iter(to_send.get, None), timeout=60))
         assert reason_of(caught.value) == "CLIENT_TOO_SLOW"

@@ -18,7 +18,7 @@ from cryptography.fernet import Fernet
 
 from red_align.v1 import face_landmarks_pb2 as pb
 from red_align.v1 import face_landmarks_pb2_grpc as pb_grpc
-from service.security.authenticator import hash_of, new_key
+from service.security.credentials import hash_of, new_key
 from tests.stress.clients import Client, frame, p99
 from tests.stress.report import SHORT, Report
 from tests.support.servers import RunningServer, running_server
@@ -111,7 +111,7 @@ async def stalled(report: Report) -> None:
             await call.wait_for_connection()
             await asyncio.sleep(1000)
 
-    with running_server(CLIENT_PATIENCE_S="3600") as server:  # They shall be there all the time.
+    with running_server(CLIENT_TIMEOUT_S="3600") as server:  # They shall be there all the time.
         await quiet_p99(server.grpc, "")
         quiet = median([await quiet_p99(server.grpc, "") for _ in range(RUNS)])
         tasks = [asyncio.create_task(stall(server.grpc)) for _ in range(STALLED)]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from red_align.datasets.labelled_faces import LabelledFace
+from red_align.datasets.pts import write_pts
 from red_align.geometry import FaceRegion
 from red_align.schemes import IBUG68
 from tests.support.media import astronaut
@@ -39,3 +41,21 @@ def dots(crop: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.float
         weight = crop[:, :, channel].astype(np.float64)
         found.append(np.array([(weight * x).sum(), (weight * y).sum()]) / weight.sum())
     return found[0], found[1]
+
+
+def write_faces(folder: Path, names: list[str]) -> None:
+    """Pictures of the astronaut, each cut a little differently, with their points."""
+    for i, name in enumerate(names):
+        face = astronaut_face(left=9 * i, top=5 * (i % 3))
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(path), cv2.cvtColor(face.image, cv2.COLOR_RGB2BGR))
+        write_pts(path.with_suffix(".pts"), face.points)
+
+
+def write_training_data(root: Path) -> Path:
+    """A data set as the trainer expects it, with two persons."""
+    write_faces(root / "300w" / "train", [f"t{i}.jpg" for i in range(6)])
+    write_faces(root / "300w" / "val", ["v0.jpg", "v1.jpg"])
+    write_faces(root / "ytf" / "train", [f"{who}/0/a{i}.jpg" for who in ("Ann", "Bob") for i in range(3)])
+    return root

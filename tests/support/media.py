@@ -12,6 +12,7 @@ import av
 import cv2
 import numpy as np
 import skimage.data
+from av.audio.stream import AudioStream
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
@@ -30,7 +31,7 @@ def carphone_path() -> Path:
 def carphone_frames() -> tuple[Image, ...]:
     """The clip's frames, RGB uint8 [144, 176, 3]."""
     with av.open(str(carphone_path())) as container:
-        return tuple(frame.to_ndarray(format="rgb24") for frame in container.decode(video=0))
+        return tuple(np.asarray(frame.to_ndarray(format="rgb24"), np.uint8) for frame in container.decode(video=0))
 
 
 @cache
@@ -54,6 +55,7 @@ def write_video(
     base = Fraction(1, 90_000)
     with av.open(str(path), "w", options=options or {}) as container:
         stream = container.add_stream(codec, rate=rate)
+        assert isinstance(stream, VideoStream)
         stream.height, stream.width = frames[0].shape[:2]
         stream.pix_fmt = pix_fmt
         stream.codec_context.time_base = base
@@ -93,6 +95,7 @@ def encode_video(
     """Write RGB frames at 25 a second in the encoder's own time base; ``prepare`` may set up the stream."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=25)
+        assert isinstance(stream, VideoStream)
         stream.height, stream.width = frames[0].shape[:2]
         stream.pix_fmt = pix_fmt
         if prepare is not None:
@@ -107,6 +110,7 @@ def write_sound(path: Path, codec: str = "aac") -> Path:
     """Write a second of silence without a picture."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=44_100)
+        assert isinstance(stream, AudioStream)
         for i in range(40):
             frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
             frame.rate = 44_100

@@ -32,6 +32,6 @@ def lively_network(scheme: str, square_px: tuple[float, ...] = EDGE.square_px) -
             module.momentum = 0.5
     faces = to_image(torch.from_numpy(moving_faces(12, 1)[:, 0]))
     with torch.no_grad():
-        for _ in range(3):
+        for _ in range(9 // len(square_px)):  # so many passes, whatever a frame has of them
             network.acquire(faces, network.mean_prior(12), network.fresh_memory(12))
     return network.eval()

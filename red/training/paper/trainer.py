@@ -114,7 +114,7 @@ class Trainer:
         for group in optimiser.param_groups:
             group["lr"] = rate
         optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(optimiser.param_groups[0]["params"], 5.0)
         if torch.isfinite(norm):
             optimiser.step()

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, aclosing
-from typing import IO, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
 from starlette.requests import ClientDisconnect
@@ -17,9 +16,9 @@ from service.api.rest.body import receive
 from service.api.rest.streaming import OwningStream
 from service.api.schemas import AlignModel, ErrorModel
 from service.dataplane import MAX_STRIDE, ClipOptions, DataPlane
-from service.observability.logs import log_ids
+from service.observability.logs import set_stream_id
 from service.streams.registry import MAX_STREAM_ID
-from service.streams.uploads import upload_file
+from service.streams.spool import Spool, open_spool
 
 router = APIRouter()
 MEDIA_TYPES = {"json": "application/json", "ndjson": "application/x-ndjson"}
@@ -88,34 +87,28 @@ async def align(
     if not dataplane.ready:
         raise NotReady("the service is not ready")
     tenant = dataplane.auth.tenant(request.headers)
+    set_stream_id(stream_id)
     async with AsyncExitStack() as stack:
-        stack.enter_context(log_ids(request.headers.get("x-request-id", ""), stream_id))
-        stack.enter_context(dataplane.uploads.acquire_slot())
-        upload = await stack.enter_async_context(upload_file(dataplane))
-        token = await receive(request, upload, dataplane.settings)
+        upload = await stack.enter_async_context(dataplane.upload(tenant))
+        token = await receive(request, upload, dataplane.settings.max_upload_bytes, dataplane.upload_limits)
         options = ClipOptions(max_faces, stream_id, token, tenant, stride=stride, want_token=resume)
-        run = await stack.enter_async_context(dataplane.clip(upload.finish(), options))
+        run = await stack.enter_async_context(dataplane.clip(await upload.finish(), options))
         scheme = dataplane.engine.info.scheme
         writer = WRITERS[format](scheme)
         if format == "csv":
-            rows: IO[bytes] = stack.enter_context(tempfile.TemporaryFile(dir=dataplane.settings.temp_dir))  # noqa: SIM115
+            rows = await stack.enter_async_context(open_spool(dataplane.settings.temp_dir))
             await _spool_csv(request, run.pieces(writer), rows)
             headers = {"X-Red-Complete": str(run.end.complete).lower()}
-            return OwningStream(_file_pieces(rows), stack.pop_all(), "text/csv; charset=utf-8", headers)
+            return OwningStream(rows.pieces(), stack.pop_all(), "text/csv; charset=utf-8", headers)
         await run.begin()  # A full engine has a status of its own, which no half answer can have.
         return OwningStream(run.pieces(writer), stack.pop_all(), MEDIA_TYPES[format])
 
 
-async def _spool_csv(request: Request, pieces: AsyncGenerator[bytes], out: IO[bytes]) -> None:
+async def _spool_csv(request: Request, pieces: AsyncGenerator[bytes], out: Spool) -> None:
     """The header tells completeness and goes before the rows, so the rows wait in a file."""
     async with aclosing(pieces):
         async for piece in pieces:
             if await request.is_disconnected():  # Nothing is sent yet, so nothing else would tell.
                 raise ClientDisconnect
             out.write(piece)
-    out.seek(0)
-
-
-async def _file_pieces(file: IO[bytes]) -> AsyncGenerator[bytes]:
-    while piece := file.read(256 * 1024):
-        yield piece
+            await out.drain()

@@ -20,6 +20,7 @@ from service.api.info import info_values
 from service.api.rest.align import router
 from service.api.schemas import ErrorModel, InfoModel, StateModel
 from service.dataplane import DataPlane
+from service.observability.logs import REQUEST_ID_HEADER
 from service.observability.metrics import CONTENT_TYPE
 from service.observability.tracing import trace_app
 
@@ -29,7 +30,11 @@ _HEADERS = {408: {"Connection": "close"}, 429: _RETRY, 503: _RETRY, 401: {"WWW-A
 
 
 def create_app(dataplane: DataPlane) -> FastAPI:
-    """The application over a gateway that is started and closed by its owner."""
+    """The application over a data plane that is started and closed by its owner.
+
+    Args:
+        dataplane: The data plane.
+    """
     pages = "/docs" if dataplane.settings.shows_web else None
     summary = "Facial landmarks in video."
     app = FastAPI(title="RED Align", version=__version__, summary=summary, docs_url=pages, redoc_url=None)
@@ -55,8 +60,8 @@ def _admit_origins(app: FastAPI, origins: str) -> None:
             CORSMiddleware,
             allow_origins=named,
             allow_methods=["GET", "POST"],
-            allow_headers=["Authorization", "X-API-Key", "X-Request-Id"],
-            expose_headers=["X-Red-Complete", "Retry-After"],
+            allow_headers=["Authorization", "X-API-Key", REQUEST_ID_HEADER],
+            expose_headers=["X-Red-Complete", "Retry-After", REQUEST_ID_HEADER],
         )
 
 

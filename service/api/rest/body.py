@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import Request
 
 from red_align.errors import BadResumeToken, EmptyBody, InvalidRequest, UnsupportedMedia
-from service.config.settings import Settings
-from service.limits.timeouts import iterate_with_timeout
+from service.limits.timeouts import UploadLimits, iterate_upload
 from service.streams.uploads import Upload, check_size
 
 FIELD, TOKEN_FIELD = b"video", b"resume_token"
@@ -18,26 +18,42 @@ MAX_TOKEN_BYTES = 256 * 1024
 """Far more than the tokens of all faces that a stream may follow."""
 
 
-async def receive(request: Request, upload: Upload, settings: Settings) -> str:
-    """Write the uploaded file to ``upload`` while it arrives; gives the field ``resume_token``, or "".
+async def receive(request: Request, upload: Upload, max_bytes: int, limits: UploadLimits) -> str:
+    """Write the uploaded file to ``upload`` while it arrives.
 
-    Raises UnsupportedMedia, EmptyBody, TooLarge, ClientTooSlow, or InvalidRequest for a broken multipart body.
+    Args:
+        request: The request whose body is the upload.
+        upload: Where the file goes.
+        max_bytes: Most bytes of a file; a declared length beyond it is refused before the body comes.
+        limits: How slow the client may be.
+
+    Returns:
+        The field ``resume_token``, or "".
+
+    Raises:
+        UnsupportedMedia: The content type is neither that of a form nor of a video or image.
+        EmptyBody: The file has no byte.
+        TooLarge: The file exceeds the limit.
+        ClientTooSlow: The body stopped arriving, or arrives too slowly.
+        InvalidRequest: A multipart body is broken or has not exactly one field ``video``.
+        BadResumeToken: The field ``resume_token`` is too long.
     """
     kind, options = parse_options_header(request.headers.get("content-type", ""))
     length, token = request.headers.get("content-length", ""), ""
     if length.isdigit() and kind != b"multipart/form-data":
-        check_size(int(length), settings.max_upload_bytes)
-    chunks = iterate_with_timeout(request.stream(), settings.client_timeout_s, "client_timeout_s")
-    if kind == b"multipart/form-data":
-        token = await _receive_fields(chunks, upload, options.get(b"boundary", b""))
-    elif kind.startswith((b"video/", b"image/")):
-        async for chunk in chunks:
-            upload.write(chunk)
-    else:
+        check_size(int(length), max_bytes)
+    if kind != b"multipart/form-data" and not kind.startswith((b"video/", b"image/")):
         given = kind.decode("latin-1") or "none"
         raise UnsupportedMedia(
             f"content type is {given}; send multipart/form-data with a field 'video', or video/* or image/*"
         )
+    async with aclosing(iterate_upload(request.stream(), len, limits)) as chunks:
+        if kind == b"multipart/form-data":
+            token = await _receive_fields(chunks, upload, options.get(b"boundary", b""))
+        else:
+            async for chunk in chunks:
+                upload.write(chunk)
+                await upload.drain()
     if upload.size == 0:
         raise EmptyBody("the upload is empty")
     return token
@@ -62,6 +78,7 @@ async def _receive_fields(chunks: AsyncIterator[bytes], upload: Upload, boundary
         )
         async for chunk in chunks:
             parser.write(chunk)
+            await upload.drain()
     except FormParserError as error:
         raise InvalidRequest(f"the multipart body is broken: {error}") from error
     if not field.found:

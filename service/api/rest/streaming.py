@@ -11,7 +11,14 @@ from starlette.types import Receive, Scope, Send
 
 
 class OwningStream(StreamingResponse):
-    """Closes ``pieces`` and then ``owned`` when the response ends: sent, client gone, or never begun."""
+    """Closes ``pieces`` and then ``owned`` when the response ends: sent, client gone, or never begun.
+
+    Args:
+        pieces: The body.
+        owned: What it is made from.
+        media_type: Its type.
+        headers: Further headers.
+    """
 
     def __init__(
         self,

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 
 from red_align.errors import ConfigRepeated
@@ -19,7 +19,14 @@ MOST_DROPPED = 1024
 
 @dataclass(slots=True)
 class Waiting:
-    """A frame, and when it came; without its picture where it is dropped."""
+    """A frame that waits, or has waited.
+
+    Attributes:
+        time_s: Its time as the client says, in seconds.
+        frame: The frame; None where it is dropped.
+        arrived: When it came, by the queue's clock.
+        waited_s: Seconds that it waited, once it was taken out.
+    """
 
     time_s: float
     frame: pb.VideoFrame | None
@@ -33,7 +40,14 @@ class Waiting:
 
 
 class FrameQueue:
-    """Read by ``next`` in the order of the wire. With ``latest`` a new frame drops those that still wait."""
+    """The frames of one stream that wait, in the order of the wire.
+
+    Args:
+        latest: A new frame drops those that still wait, instead of waiting for a slot.
+        limit: Most frames that wait, where they are not dropped.
+        idle_s: Seconds without a frame after which the stream ends.
+        clock: Seconds, growing.
+    """
 
     def __init__(self, *, latest: bool, limit: int, idle_s: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._latest, self._limit, self._idle_s, self._clock = latest, limit, idle_s, clock
@@ -49,12 +63,16 @@ class FrameQueue:
         draining: asyncio.Event,
         rate_limit: Callable[[], Awaitable[None]] | None = None,
     ) -> AsyncIterator[FrameQueue]:
-        """Read the stream's requests into the queue during the block, until they end or the service goes away.
+        """Read the stream's requests into the queue during the block, until they end or the service is draining.
 
-        A stream that is silent for ``idle_s`` seconds ends with ClientTooSlow. ``rate_limit`` is waited for after each of
-        them: flow control then holds back who sends.
+        A stream that is silent for ``idle_s`` seconds ends with ClientTooSlow, which ``next`` raises.
+
+        Args:
+            requests: The requests after the config.
+            draining: Set when the service shuts down.
+            rate_limit: Awaited after each request: flow control then holds back who sends.
         """
-        tasks = [asyncio.create_task(self._fill(requests, rate_limit)), asyncio.create_task(self._leave(draining))]
+        tasks = [asyncio.create_task(self._fill(requests, rate_limit)), asyncio.create_task(self._end_when(draining))]
         try:
             yield self
         finally:
@@ -63,7 +81,14 @@ class FrameQueue:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def next(self) -> Waiting | None:
-        """The next frame; None after the last. Raises what went wrong with the stream itself."""
+        """Take the next frame out.
+
+        Returns:
+            The frame; None after the last.
+
+        Raises:
+            RedAlignError: What went wrong with the stream itself, after all frames before that.
+        """
         async with self._changed:
             await self._changed.wait_for(lambda: self._waiting or self._ended)
             if self._waiting:
@@ -86,12 +111,13 @@ class FrameQueue:
     ) -> None:
         error: BaseException | None = None
         try:
-            async for request in iterate_with_timeout(requests, self._idle_s, "stream_idle_s"):
-                if request.WhichOneof("request") == "config":
-                    raise ConfigRepeated("a stream has exactly one config, as its first message")
-                await self._put(request.frame)
-                if rate_limit is not None:
-                    await rate_limit()
+            async with aclosing(iterate_with_timeout(requests, self._idle_s, "stream_idle_s")) as in_time:
+                async for request in in_time:
+                    if request.WhichOneof("request") == "config":
+                        raise ConfigRepeated("a stream has exactly one config, as its first message")
+                    await self._put(request.frame)
+                    if rate_limit is not None:
+                        await rate_limit()
         except Exception as raised:
             error = raised
         await self._end(error)
@@ -101,13 +127,13 @@ class FrameQueue:
             if self._latest:
                 for older in self._waiting:
                     older.frame = None
-            room = MOST_DROPPED if self._latest else self._limit
-            await self._changed.wait_for(lambda: len(self._waiting) < room or self._ended)
+            slots = MOST_DROPPED if self._latest else self._limit
+            await self._changed.wait_for(lambda: len(self._waiting) < slots or self._ended)
             if not self._ended:
                 self._waiting.append(Waiting(frame.time_s, frame, self._clock()))
                 self._changed.notify_all()
 
-    async def _leave(self, draining: asyncio.Event) -> None:
+    async def _end_when(self, draining: asyncio.Event) -> None:
         await draining.wait()
         async with self._changed:
             self._waiting.clear()  # The client sends them again, elsewhere.

@@ -18,7 +18,14 @@ SERVICE = pb.DESCRIPTOR.services_by_name["FaceLandmarkService"].full_name
 
 
 class GrpcServer:
-    """A grpc.aio server bound to the settings' address."""
+    """A grpc.aio server bound to the settings' address.
+
+    Args:
+        dataplane: What it serves.
+
+    Raises:
+        ConfigurationError: The port is in use.
+    """
 
     def __init__(self, dataplane: DataPlane) -> None:
         settings = dataplane.settings
@@ -55,17 +62,21 @@ class GrpcServer:
         return int(self._server.add_secure_port(address, credentials))
 
     async def start(self) -> None:
-        """Listen; health says not serving yet."""
+        """Listen; health reports NOT_SERVING until ``set_serving``."""
         for name in ("", SERVICE):
             await self._health.set(name, health_pb2.HealthCheckResponse.NOT_SERVING)
         await self._server.start()
 
-    async def tell_ready(self) -> None:
-        """Health says serving from now on."""
+    async def set_serving(self) -> None:
+        """Let health report SERVING from now on."""
         for name in ("", SERVICE):
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
 
     async def stop(self, grace_s: float) -> None:
-        """No new calls; those under way get ``grace_s`` seconds."""
+        """Take no new calls, and wait for those under way.
+
+        Args:
+            grace_s: Seconds that they get; then they are ended.
+        """
         await self._health.enter_graceful_shutdown()
         await self._server.stop(grace_s)

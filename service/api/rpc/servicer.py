@@ -6,24 +6,33 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
+from functools import partial
 from typing import Any
 
 import grpc
 
-from red_align.errors import BadFrame, ConfigExpected, ConfigRepeated, EmptyBody, GoingAway, RedAlignError
+from red_align.errors import (
+    BadFrame,
+    ConfigExpected,
+    ConfigRepeated,
+    EmptyBody,
+    FirstMessageTimeout,
+    GoingAway,
+    RedAlignError,
+)
 from red_align.frames import FrameResult
 from red_align.v1 import face_landmarks_pb2 as pb
 from red_align.v1 import face_landmarks_pb2_grpc as pb_grpc
-from service.api.errors import grpc_code, grpc_trailers
+from service.api.errors import grpc_status
 from service.api.info import info_values
 from service.api.rpc.convert import end_message, frame_message, info_message, video_message
 from service.api.rpc.frame_queue import FrameQueue, Waiting
 from service.dataplane import ClipOptions, DataPlane, StreamOptions
-from service.limits.timeouts import iterate_with_timeout, send_with_timeout
-from service.observability.logs import log_ids
+from service.limits.timeouts import iterate_upload, send_with_timeout
+from service.observability.logs import set_request_id, set_stream_id
 from service.observability.tracing import call_span
 from service.streams.live import LiveRun
-from service.streams.uploads import Upload, upload_file
+from service.streams.uploads import Upload
 
 log = logging.getLogger(__name__)
 RESUME_EVERY = 15
@@ -41,13 +50,14 @@ class FaceLandmarkServicer(pb_grpc.FaceLandmarkServiceServicer):
     async def AlignStream(self, request_iterator: AsyncIterator[pb.AlignStreamRequest], context: Context) -> None:
         """Config, then frames; one response a frame, in order, and ``end`` after the last."""
         try:
-            metadata = _metadata(context)
+            metadata = _begin(context)
             tenant = self._dataplane.auth.tenant(metadata)
             config = await self._first(request_iterator)
             if config is None or config.WhichOneof("request") != "config":
                 raise ConfigExpected("the first message of a stream must be its config")
             asked = config.config
-            with call_span("AlignStream", metadata), log_ids(metadata.get("x-request-id", ""), asked.stream_id):
+            set_stream_id(asked.stream_id)
+            with call_span("AlignStream", metadata):
                 await self._send(context, self._stream(tenant, asked, request_iterator))
         except Exception as error:
             await self._abort(context, error)
@@ -75,20 +85,21 @@ class FaceLandmarkServicer(pb_grpc.FaceLandmarkServiceServicer):
                 token = await stream.calls(lambda: stream.token)
                 left = pb.GoingAway(resume_token=token, next_index=stream.next_index)
                 yield pb.AlignStreamResponse(going_away=left)
-                raise GoingAway("the service is going away")
+                raise GoingAway("the service is draining")
             yield pb.AlignStreamResponse(end=await stream.calls(lambda: end_message(stream.end)))
 
     async def AlignClip(self, request_iterator: AsyncIterator[pb.AlignClipRequest], context: Context) -> None:
         """Config, then the file in chunks; ``video``, one response a frame, ``end``."""
         try:
-            metadata = _metadata(context)
+            metadata = _begin(context)
             tenant = self._dataplane.auth.tenant(metadata)
             config = await self._first(request_iterator)
             if config is None or config.WhichOneof("request") != "config":
                 raise ConfigExpected("the first message of a clip must be its config")
             asked = config.config
             options = ClipOptions(asked.max_faces, asked.stream_id, asked.resume_token, tenant, stride=asked.stride)
-            with call_span("AlignClip", metadata), log_ids(metadata.get("x-request-id", ""), asked.stream_id):
+            set_stream_id(asked.stream_id)
+            with call_span("AlignClip", metadata):
                 await self._send(context, self._clip(options, request_iterator))
         except Exception as error:
             await self._abort(context, error)
@@ -96,20 +107,20 @@ class FaceLandmarkServicer(pb_grpc.FaceLandmarkServiceServicer):
     async def _clip(
         self, options: ClipOptions, requests: AsyncIterator[pb.AlignClipRequest]
     ) -> AsyncGenerator[pb.AlignClipResponse]:
-        with self._dataplane.uploads.acquire_slot():
-            async with upload_file(self._dataplane) as upload:
-                await _receive(iterate_with_timeout(requests, *self._client_timeout), upload)
-                async with self._dataplane.clip(upload.finish(), options) as run:
-                    yield pb.AlignClipResponse(video=video_message(run.video))
-                    async with aclosing(run.results(_clip_frame)) as responses:
-                        async for response in responses:
-                            yield response
-                    yield await run.ended(lambda end: pb.AlignClipResponse(end=end_message(end)))
+        async with self._dataplane.upload(options.tenant) as upload:
+            async with aclosing(iterate_upload(requests, _chunk_size, self._dataplane.upload_limits)) as chunks:
+                await _receive(chunks, upload)
+            async with self._dataplane.clip(await upload.finish(), options) as run:
+                yield pb.AlignClipResponse(video=video_message(run.video))
+                async with aclosing(run.results(_clip_frame)) as responses:
+                    async for response in responses:
+                        yield response
+                yield await run.ended(lambda end: pb.AlignClipResponse(end=end_message(end)))
 
     async def GetInfo(self, request: pb.GetInfoRequest, context: Context) -> pb.GetInfoResponse:
         """Versions, model, scheme, limits, mean shape."""
         try:
-            metadata = _metadata(context)
+            metadata = _begin(context)
             with call_span("GetInfo", metadata):
                 self._dataplane.auth.tenant(metadata)
                 return info_message(info_values(self._dataplane))
@@ -118,11 +129,14 @@ class FaceLandmarkServicer(pb_grpc.FaceLandmarkServiceServicer):
             raise
 
     async def _first(self, requests: AsyncIterator[Any]) -> Any | None:
-        """The first message; None where none comes in time, since a call without one is counted nowhere yet."""
+        """The first message; None where the client ends without one. A call that has none yet is counted nowhere."""
+        seconds, limit = self._dataplane.settings.first_message_s, "first_message_s"
         try:
-            return await asyncio.wait_for(anext(aiter(requests), None), self._dataplane.settings.first_message_s)
-        except TimeoutError:
-            return None
+            async with asyncio.timeout(seconds):
+                return await anext(aiter(requests), None)
+        except TimeoutError as error:
+            why = f"no config came for {seconds:g} s, which is the limit {limit}"
+            raise FirstMessageTimeout(why, limit=limit) from error
 
     async def _send(self, context: Context, responses: AsyncGenerator[Any]) -> None:
         """Write them as they come. One that the client does not take in time ends the call, and what it held is free.
@@ -130,11 +144,10 @@ class FaceLandmarkServicer(pb_grpc.FaceLandmarkServiceServicer):
         grpc itself would wait for ever, as long as the client's machine lives.
         """
         async with aclosing(responses):
-            async for response in responses:
-                await send_with_timeout(_written(context, response), *self._client_timeout)
+            await send_with_timeout(responses, partial(_write, context), *self._client_timeout)
 
     async def _abort(self, context: Context, error: Exception) -> None:
-        """End the call with the error's status; what is no domain error is logged and told as INTERNAL."""
+        """End the call with the error's status; what is no domain error is logged and reported as INTERNAL."""
         if isinstance(error, grpc.aio.AbortError):
             raise error
         if isinstance(error, _ClientGoneError):  # There is nobody to tell.
@@ -144,14 +157,15 @@ class FaceLandmarkServicer(pb_grpc.FaceLandmarkServiceServicer):
             log.error("unexpected error", exc_info=error)
             error = RedAlignError("internal error")
         self._dataplane.metrics.rejects.labels(error.reason).inc()
-        await context.abort(grpc_code(error), error.message, trailing_metadata=grpc_trailers(error))
+        status = grpc_status(error)
+        await context.abort(status.code, status.details, status.trailing_metadata)
 
 
 class _ClientGoneError(Exception):
     """An answer could not be sent."""
 
 
-async def _written(context: Context, response: Any) -> None:
+async def _write(context: Context, response: Any) -> None:
     try:
         await context.write(response)
     except Exception as error:  # of a class that grpc does not make public
@@ -189,15 +203,22 @@ def _clip_frame(result: FrameResult) -> pb.AlignClipResponse:
     return pb.AlignClipResponse(frame=frame_message(result))
 
 
+def _chunk_size(request: pb.AlignClipRequest) -> int:
+    return len(request.chunk)
+
+
 async def _receive(requests: AsyncIterator[pb.AlignClipRequest], upload: Upload) -> None:
     async for request in requests:
         if request.WhichOneof("request") == "config":
             raise ConfigRepeated("a clip has exactly one config, as its first message")
         upload.write(request.chunk)
+        await upload.drain()
     if upload.size == 0:
         raise EmptyBody("the clip has no bytes")
 
 
-def _metadata(context: Context) -> dict[str, str]:
-    """What came with the call, names in lower case, binary values left out."""
-    return {name: value for name, value in context.invocation_metadata() or () if isinstance(value, str)}
+def _begin(context: Context) -> dict[str, str]:
+    """What came with the call, names in lower case, binary values left out; its logs have its id from now on."""
+    metadata = {name: value for name, value in context.invocation_metadata() or () if isinstance(value, str)}
+    set_request_id(metadata.get("x-request-id", ""))
+    return metadata

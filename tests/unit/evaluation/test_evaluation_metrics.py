@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from evaluation.metrics import (
     area_under_curve,
@@ -54,9 +55,9 @@ def test_jitter_is_nothing_for_steady_motion_and_counts_trembling() -> None:
 
 @pytest.mark.parametrize("lag", [-1.0, 0.0, 0.5, 1.0])
 def test_a_lag_is_found_whatever_the_constant_difference(lag: float) -> None:
-    def path(t: np.ndarray) -> np.ndarray:
+    def path(t: NDArray[np.float64]) -> NDArray[np.float64]:
         way = np.stack([20 * np.cos(t / 7), 15 * np.sin(t / 5)], axis=-1)
-        return IBUG68.mean_shape[None] + way[:, None]
+        return np.asarray(IBUG68.mean_shape[None] + way[:, None])
 
     times = np.arange(60.0)
     assert lag_frames(path(times - lag) + 3.0, path(times)) == pytest.approx(lag, abs=0.051)
@@ -69,9 +70,9 @@ def test_a_lag_is_found_against_a_reference_that_trembles(lag: float) -> None:
     rng = np.random.default_rng(0)
     times = np.arange(75.0)
 
-    def path(t: np.ndarray, noise: float) -> np.ndarray:
+    def path(t: NDArray[np.float64], noise: float) -> NDArray[np.float64]:
         way = np.stack([3 * np.cos(t / 7), 2 * np.sin(t / 5)], axis=-1)
-        return IBUG68.mean_shape[None] + way[:, None] + rng.normal(0, noise, (75, 68, 2))
+        return np.asarray(IBUG68.mean_shape[None] + way[:, None] + rng.normal(0, noise, (75, 68, 2)))
 
     track, reference = path(times - lag, 0.2), path(times, 0.5)
     assert lag_frames(smoothed(track, 1.5), smoothed(reference, 1.5)) == pytest.approx(lag, abs=0.11)

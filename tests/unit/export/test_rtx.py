@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import onnx
 import pytest
 
 from export.main import main
-from export.onnx_files import write_onnx
 from export.repository.rtx_plans import NotBuilt, build_plan
 from service.config.settings import MODEL_FOLDER
 from tests.conftest import Exports
-from tests.support.paper import THIN, lively_paper
 
 pytest.importorskip("tensorrt_rtx_bindings", reason="Linux on x86-64 alone")
 pytestmark = pytest.mark.timeout(400)
 
 
+@pytest.mark.slow
 def test_the_shipped_graphs_by_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["rtx", str(MODEL_FOLDER), str(tmp_path / "plans"), "--max-batch", "16"]) == 0
     plans = sorted((tmp_path / "plans").iterdir())
@@ -29,16 +27,15 @@ def test_the_shipped_graphs_by_the_command(tmp_path: Path, capsys: pytest.Captur
 
 
 def test_seven_points(exports: Exports) -> None:
-    exported = exports("ibug7")
+    exported = exports("edge7")
     for graph in exported.models:
         assert build_plan(exported.folder / f"{graph}.onnx", 8).layers > 500
 
 
-def test_the_papers_network(tmp_path: Path) -> None:
-    network = lively_paper(replace(THIN, scheme="ibug7", square_px=(3.0,), identities=2))
-    write_onnx(network, tmp_path, "paper-7")  # type: ignore[arg-type]
-    for graph in ("red", "red_acquire"):
-        assert len(build_plan(tmp_path / f"{graph}.onnx", 4, "12.0").plan) > 100_000
+def test_the_papers_network(exports: Exports) -> None:
+    exported = exports("paper7")
+    for graph in exported.models:
+        assert len(build_plan(exported.folder / f"{graph}.onnx", 4, "12.0").plan) > 100_000
 
 
 def test_a_graph_that_tensorrt_does_not_know_is_refused_with_its_words(tmp_path: Path) -> None:

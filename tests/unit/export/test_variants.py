@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,26 +12,22 @@ import cv2
 import numpy as np
 import onnx
 import pytest
-import torch
 from numpy.typing import NDArray
 from onnx import TensorProto
 
 from export import commands
 from export.accuracy import Accuracy, accuracy, calibration_crops, judged_faces
 from export.main import main
-from export.onnx_files import write_onnx
 from export.precision.variants import EvaluationResult, Precision, Refused, write_variant
 from export.runners import Answer, Array, GraphRunner, TorchRunner
-from red.training.checkpoint import NAME, load_network, save_checkpoint
-from red.training.paper.checkpoint import Progress, save
+from red.training.checkpoint import load_network
 from red_align import contract
 from red_align.datasets.protocol import Draws
 from red_align.datasets.pts import write_pts
 from red_align.schemes import IBUG68
 from service.config.settings import MODEL_FOLDER
+from tests.conftest import Exports
 from tests.support.faces import astronaut_face
-from tests.support.networks import lively_network
-from tests.support.paper import THIN, lively_paper
 
 # An export takes 20 s of one core, and a variant is two of them.
 pytestmark = pytest.mark.timeout(600)
@@ -67,6 +64,7 @@ def initialisers(folder: Path, graph: str) -> dict[str, int]:
 
 
 @pytest.mark.parametrize("precision", ["fp16", "int8"])
+@pytest.mark.slow
 def test_a_variant_keeps_the_contract_and_says_what_it_is(shipped: dict[str, Path], precision: str) -> None:
     for graph in GRAPHS:
         model = onnx.load(shipped[precision] / f"{graph}.onnx", load_external_data=False)
@@ -80,6 +78,7 @@ def test_a_variant_keeps_the_contract_and_says_what_it_is(shipped: dict[str, Pat
         assert model.ir_version <= 10
 
 
+@pytest.mark.slow
 def test_convolutions_are_half_and_coordinates_and_memory_are_whole(shipped: dict[str, Path]) -> None:
     kinds = initialisers(shipped["fp16"], "red")
     half = {name for name, kind in kinds.items() if kind == TensorProto.FLOAT16}
@@ -93,6 +92,7 @@ def test_convolutions_are_half_and_coordinates_and_memory_are_whole(shipped: dic
     assert sum(node.op_type == "Cast" for node in model.graph.node) <= 10
 
 
+@pytest.mark.slow
 def test_int8_is_what_tensorrt_takes(shipped: dict[str, Path]) -> None:
     for graph in GRAPHS:
         model = onnx.load(shipped["int8"] / f"{graph}.onnx")
@@ -107,6 +107,7 @@ def test_int8_is_what_tensorrt_takes(shipped: dict[str, Path]) -> None:
         assert TensorProto.INT32 not in dequantised
 
 
+@pytest.mark.slow
 def test_shipped_weights_lose_next_to_nothing(shipped: dict[str, Path], faces: Path) -> None:
     data = judged_faces(faces, draws=2)
     whole = accuracy(TorchRunner(load_network(SHIPPED)), data)
@@ -166,6 +167,7 @@ def test_a_loss_of_more_than_a_tenth_of_a_point_is_refused(bad: Accuracy) -> Non
         EvaluationResult(GOOD, bad).require()
 
 
+@pytest.mark.slow
 def test_what_was_calibrated_on_the_wrong_pictures_is_refused(
     shipped: dict[str, Path], faces: Path, tmp_path: Path
 ) -> None:
@@ -181,20 +183,14 @@ def test_what_was_calibrated_on_the_wrong_pictures_is_refused(
     assert judged.variant.acquired > 2 * accuracy(GraphRunner(shipped["int8"]), data).acquired
 
 
-@pytest.fixture
-def seven(tmp_path: Path) -> Path:
-    """A checkpoint of seven points and one pass."""
-    network = lively_network("ibug7", square_px=(3.0,))
-    save_checkpoint(tmp_path / NAME, network, network, torch.optim.AdamW(network.parameters()), 1, {})
-    return tmp_path / NAME
-
-
 def test_seven_points_in_half_precision_by_the_command(
-    seven: Path, faces: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    exports: Exports, faces: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    seven, out = exports("edge7"), tmp_path / "out"
+    # In fp32 it is exported already.
+    monkeypatch.setattr(commands, "write_onnx", lambda _, folder, __: shutil.copytree(seven.folder, folder))
     monkeypatch.setattr(commands, "FRAMES", 3)
-    out = tmp_path / "out"
-    assert main(["graphs", str(seven), str(out), "--precision", "fp16", "--validate", str(faces)]) == 0
+    assert main(["graphs", str(seven.checkpoint), str(out), "--precision", "fp16", "--validate", str(faces)]) == 0
     assert finite(GraphRunner(out), calibration_crops(faces))
     told = capsys.readouterr().out
     assert told.index("graphs in fp16") < told.index("median %")
@@ -215,12 +211,8 @@ def finite(runner: GraphRunner, crops: NDArray[np.uint8]) -> bool:
     return all(bool(np.isfinite(part).all()) for part in (*first, *then))
 
 
-def test_the_papers_network_in_eight_bits(faces: Path, tmp_path: Path) -> None:
-    network = lively_paper(replace(THIN, scheme="ibug7", square_px=(3.0,), identities=2), offsets=0.002)
-    save(tmp_path, network, torch.optim.Adam(network.parameters()), Progress())
-    red = load_network(tmp_path / NAME)
-    write_onnx(red, tmp_path / "fp32", "paper-7")
-    crops, data = calibration_crops(faces), judged_faces(faces, draws=1)
-    judged = write_variant(red, tmp_path / "fp32", tmp_path / "int8", "int8", data, crops)
+def test_the_papers_network_in_eight_bits(exports: Exports, faces: Path, tmp_path: Path) -> None:
+    paper, crops = exports("paper7"), calibration_crops(faces)
+    judged = write_variant(paper.network, paper.folder, tmp_path, "int8", judged_faces(faces, draws=1), crops)
     assert judged.variant.loss(judged.fp32) < 1.0  # of untrained weights
-    assert finite(GraphRunner(tmp_path / "int8"), crops)
+    assert finite(GraphRunner(tmp_path), crops)

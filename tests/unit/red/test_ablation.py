@@ -15,9 +15,8 @@ from red.ablation.figures import identity_figures, still_figures, video_figures
 from red.models.edge.network import RedNetwork
 from red.models.presets import EDGE
 from red_align.datasets.protocol import draw
-from tests.support.faces import astronaut_face
+from tests.support.faces import astronaut_face, write_faces, write_training_data
 from tests.support.networks import lively_network
-from tests.unit.red.test_training import write_data, write_faces
 
 
 @pytest.fixture(scope="module")
@@ -25,8 +24,9 @@ def network() -> RedNetwork:
     return lively_network("ibug68")
 
 
+@pytest.mark.slow
 def test_the_command_trains_and_judges_every_variant(tmp_path: Path) -> None:
-    data = write_data(tmp_path / "data")
+    data = write_training_data(tmp_path / "data")
     write_faces(data / "ytf" / "val", [f"{who}/{k}/a.jpg" for who in ("Cat", "Dan") for k in range(2)])
     small = ["--stills", "2", "--batch", "4", "--threads", "1", "--limit", "4"]
     main(["--data", str(data), "--out", str(tmp_path / "runs"), *small])

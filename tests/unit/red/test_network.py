@@ -92,7 +92,7 @@ def test_memory_changes_the_points_but_not_the_identity_code(network: RedNetwork
 def test_the_identity_code_does_not_enter_the_memory(network: RedNetwork, image: Tensor) -> None:
     prior, memory = network.mean_prior(3), some_memory(network)
     other = deepcopy(network)
-    other.f_enc.stage4[0].weight[: EDGE.code // 2].neg_()
+    other.state_dict()["f_enc.stage4.0.weight"][: EDGE.code // 2].neg_()
     before, after = (n.track(image, prior, memory) for n in (network, other))
     assert (before.code_id - after.code_id).abs().max() > 0.1
     lstm = 2 * EDGE.lstm  # The motion behind it is that of the points, which both halves of the code tell.

@@ -7,9 +7,7 @@ import shutil
 import sys
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import SimpleNamespace
 
-import cv2
 import numpy as np
 import pytest
 import torch
@@ -24,29 +22,11 @@ from red.training.record import main as write_record
 from red.training.still_stage import still_loss
 from red.training.temporal_stage import SOFT_PX, steadiness
 from red.training.train import Trainer, arguments, main, parameter_groups
-from red_align.datasets.pts import BadAnnotation, write_pts
-from tests.support.faces import astronaut_face
+from red_align.datasets.pts import BadAnnotation
+from tests.support.faces import astronaut_face, write_faces, write_training_data
 
 REPORTS = [2, 3, 4, 6]
 """Every second step, and the ends of both stages of three steps."""
-
-
-def write_faces(folder: Path, names: list[str]) -> None:
-    """Pictures of the astronaut, each cut a little differently, with their points."""
-    for i, name in enumerate(names):
-        face = astronaut_face(left=9 * i, top=5 * (i % 3))
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        cv2.imwrite(str(path), cv2.cvtColor(face.image, cv2.COLOR_RGB2BGR))
-        write_pts(path.with_suffix(".pts"), face.points)
-
-
-def write_data(root: Path) -> Path:
-    """A data set as the trainer expects it, with two persons."""
-    write_faces(root / "300w" / "train", [f"t{i}.jpg" for i in range(6)])
-    write_faces(root / "300w" / "val", ["v0.jpg", "v1.jpg"])
-    write_faces(root / "ytf" / "train", [f"{who}/0/a{i}.jpg" for who in ("Ann", "Bob") for i in range(3)])
-    return root
 
 
 def command_line(monkeypatch: pytest.MonkeyPatch, data: Path, out: Path, *more: str) -> None:
@@ -73,7 +53,7 @@ class Run:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     root = tmp_path_factory.mktemp("training")
-    run = Run(write_data(root / "data"), root / "out")
+    run = Run(write_training_data(root / "data"), root / "out")
     update = Trainer.update
 
     def watched(self: Trainer, loss: Tensor, parts: dict[str, float]) -> None:
@@ -96,6 +76,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return run
 
 
+@pytest.mark.slow
 def test_a_run_that_was_cut_off_goes_on_from_its_last_checkpoint(run: Run) -> None:
     assert run.steps == [[0, 1, 2, 3, 4], [4, 5]]
     assert run.log_after_cut == REPORTS[:3]
@@ -105,6 +86,7 @@ def test_a_run_that_was_cut_off_goes_on_from_its_last_checkpoint(run: Run) -> No
     assert [p.name for p in sorted(run.out.iterdir())] == ["checkpoint.pt", "held.pt", "log.jsonl"]
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_left_as_it_is(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     before = {p.name: p.read_bytes() for p in run.out.iterdir()}
     command_line(monkeypatch, run.data, run.out)
@@ -112,6 +94,7 @@ def test_a_finished_run_is_left_as_it_is(run: Run, monkeypatch: pytest.MonkeyPat
     assert {p.name: p.read_bytes() for p in run.out.iterdir()} == before
 
 
+@pytest.mark.slow
 def test_the_log_gives_the_mean_loss_since_the_line_before(run: Run) -> None:
     first = 0
     for line in run.log():
@@ -123,6 +106,7 @@ def test_the_log_gives_the_mean_loss_since_the_line_before(run: Run) -> None:
         first = step
 
 
+@pytest.mark.slow
 def test_the_log_has_the_validation_of_every_pass(run: Run) -> None:
     for line in run.log():
         for name in ("300w", "300w_axis"):
@@ -133,6 +117,7 @@ def test_the_log_has_the_validation_of_every_pass(run: Run) -> None:
         assert "ytf" not in line
 
 
+@pytest.mark.slow
 def test_a_loaded_network_has_the_averaged_weights(run: Run) -> None:
     network = load_network(run.out / NAME)
     assert run.trainer is not None
@@ -143,6 +128,7 @@ def test_a_loaded_network_has_the_averaged_weights(run: Run) -> None:
     assert any(not torch.equal(v, last[k]) for k, v in network.state_dict().items())
 
 
+@pytest.mark.slow
 def test_the_temporal_stage_teaches_the_lstm_and_leaves_batch_norm_alone(run: Run) -> None:
     assert run.trainer is not None
     network = run.trainer.network
@@ -152,6 +138,7 @@ def test_the_temporal_stage_teaches_the_lstm_and_leaves_batch_norm_alone(run: Ru
     assert set(counts) == {3, 12}
 
 
+@pytest.mark.slow
 def test_the_loss_of_one_batch_falls() -> None:
     faces = [TrainingSet([astronaut_face(0, 0, "Ann"), astronaut_face(20, 9, "Bob")], 1.0, 1.0)]
     recipe = StillRecipe(faces, "ibug68", {"Ann": 0, "Bob": 1}, batch=8)
@@ -179,10 +166,12 @@ def test_every_parameter_is_optimised_once_and_the_identities_are_not_decayed() 
     assert id(network.f_trnn.gates.weight) in decayed
 
 
-def test_the_rate_warms_up_holds_and_falls() -> None:
-    args = SimpleNamespace(stills=4000, temporal=400, rate=2e-3, temporal_rate=4e-4)
-    trainer = SimpleNamespace(step=0, args=args, hold=2400, _course=Trainer._course)
-    rates = [Trainer.rate(SimpleNamespace(**vars(trainer) | {"step": s})) for s in range(4400)]
+def test_the_rate_warms_up_holds_and_falls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps = ["--stills", "4000", "--temporal", "400", "--rate", "2e-3", "--temporal-rate", "4e-4"]
+    command_line(monkeypatch, write_training_data(tmp_path / "data"), tmp_path / "out", *steps)
+    trainer, rates = Trainer(arguments()), []
+    for trainer.step in range(4400):
+        rates.append(trainer.rate())
     assert rates[0] == pytest.approx(2e-3 / 200, rel=0.01)
     assert all(rate == pytest.approx(2e-3) for rate in rates[199:2401])
     assert rates[3999] == pytest.approx(0.02 * 2e-3, rel=0.01)
@@ -190,10 +179,12 @@ def test_the_rate_warms_up_holds_and_falls() -> None:
     assert max(rates[4000:]) == pytest.approx(4e-4, rel=0.03)
 
 
+@pytest.mark.slow
 def test_what_a_run_held_before_the_rate_fell_is_kept(run: Run) -> None:
     assert torch.load(run.out / HELD, weights_only=True)["step"] == 1
 
 
+@pytest.mark.slow
 def test_a_longer_run_goes_on_from_what_a_record_keeps(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

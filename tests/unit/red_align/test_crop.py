@@ -28,7 +28,8 @@ def centroid(crop: Image) -> NDArray[np.float64]:
     """Centre of brightness (x, y) in pixels."""
     weight = crop[:, :, 0].astype(np.float64)
     y, x = np.mgrid[: crop.shape[0], : crop.shape[1]]
-    return np.array([(weight * x).sum(), (weight * y).sum()]) / weight.sum()
+    total = weight.sum()
+    return np.array([(weight * x).sum() / total, (weight * y).sum() / total])
 
 
 # The crop is averaged down first from 256 px on; 255.9 and 256 are the two sides of that branch.

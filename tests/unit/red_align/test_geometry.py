@@ -133,7 +133,8 @@ def test_to_crop_undoes_to_frame() -> None:
 def test_a_region_on_the_grid_is_at_most_half_a_step_away_and_stays() -> None:
     rng = np.random.default_rng(0)
     for _ in range(100):
-        region = FaceRegion(*rng.uniform(-500, 1500, 2), rng.uniform(13, 900), rng.uniform(-3, 3))
+        cx, cy = rng.uniform(-500, 1500, 2)
+        region = FaceRegion(cx, cy, rng.uniform(13, 900), rng.uniform(-3, 3))
         near = region.on_grid(128)
         half_step = near.side / (128 * GRID_STEPS) / 2 * (1 + 1e-9)
         assert abs(near.cx - region.cx) <= half_step

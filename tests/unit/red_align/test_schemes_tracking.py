@@ -214,12 +214,9 @@ def test_an_appearance_has_mean_0_and_length_1_whatever_the_light(scheme: PointS
 def test_an_appearance_goes_with_the_face() -> None:
     points = IBUG68.mean_shape * 2.0 + (100.0, 80.0)
     moved = np.roll(scene(0), (7, -20), axis=(0, 1))
-    same = appearance_descriptor(scene(0), region_from_landmarks(points, IBUG68)) @ appearance_descriptor(
-        moved, region_from_landmarks(points + (-20, 7), IBUG68)
-    )
-    stayed = appearance_descriptor(scene(0), region_from_landmarks(points, IBUG68)) @ appearance_descriptor(
-        moved, region_from_landmarks(points, IBUG68)
-    )
+    before, after = (region_from_landmarks(points + shift, IBUG68) for shift in ((0, 0), (-20, 7)))
+    descriptor = appearance_descriptor(scene(0), before)
+    same, stayed = descriptor @ appearance_descriptor(moved, after), descriptor @ appearance_descriptor(moved, before)
     assert same > 0.99 > 0.8 > stayed
 
 

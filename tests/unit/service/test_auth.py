@@ -14,9 +14,10 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
 from red_align.errors import ConfigurationError, Unauthenticated
-from service.config.settings import Settings, read_settings
-from service.limits.tenants import Tenants
-from service.security.authenticator import ANONYMOUS, Authenticator, hash_of, new_key, read_jwks, read_keys
+from service.config.settings import read_settings
+from service.limits.tenants import TenantLimits, Tenants
+from service.security.authenticator import ANONYMOUS, Authenticator, TokenRules
+from service.security.credentials import hash_of, new_key, read_jwks, read_keys
 
 EC, OTHER, RSA = (
     ec.generate_private_key(ec.SECP256R1()),
@@ -55,14 +56,14 @@ def bearer(value: str) -> dict[str, str]:
 
 
 def test_without_files_nobody_is_asked() -> None:
-    asked = Authenticator(Settings())
+    asked = Authenticator()
     assert not asked.asks
     assert asked.tenant({}) == asked.tenant({"x-api-key": "anything"}) == ANONYMOUS
 
 
 def test_a_key_names_its_tenant_in_either_header(keys: tuple[Path, str]) -> None:
     file, key = keys
-    asked = Authenticator(Settings(api_keys_file=file))
+    asked = Authenticator(read_keys(file))
     assert asked.tenant({"x-api-key": key}) == "ann"
     assert asked.tenant(bearer(key)) == "ann"
     assert key not in file.read_text()
@@ -74,7 +75,7 @@ def test_a_key_names_its_tenant_in_either_header(keys: tuple[Path, str]) -> None
 
 @pytest.mark.parametrize("make", [token, lambda: token(RSA, "RS256", "r")])
 def test_a_signed_token_names_its_tenant(jwks: Path, make: Callable[[], str]) -> None:
-    asked = Authenticator(Settings(jwt_jwks_file=jwks, jwt_audience="red", jwt_issuer="me"))
+    asked = Authenticator(token_rules=TokenRules(read_jwks(jwks), issuer="me", audience="red"))
     assert asked.tenant(bearer(make())) == "ann"
 
 
@@ -97,7 +98,7 @@ BAD: dict[str, Callable[[], str]] = {
 
 @pytest.mark.parametrize("kind", BAD)
 def test_a_token_that_is_not_right_names_nobody(jwks: Path, kind: str) -> None:
-    asked = Authenticator(Settings(jwt_jwks_file=jwks, jwt_audience="red", jwt_issuer="me"))
+    asked = Authenticator(token_rules=TokenRules(read_jwks(jwks), issuer="me", audience="red"))
     with pytest.raises(Unauthenticated):
         asked.tenant(bearer(BAD[kind]()))
 
@@ -149,7 +150,7 @@ def test_tls_settings_belong_together(monkeypatch: pytest.MonkeyPatch, tmp_path:
 
 
 async def test_a_tenants_share_is_its_own_and_forgotten_after_use() -> None:
-    tenants = Tenants(1, 50.0)
+    tenants = Tenants(TenantLimits(1, 1, 50.0))
     with tenants.of("ann") as one, tenants.of("ann") as two, tenants.of("bob") as other:
         assert one is two
         assert one is not other

@@ -1,4 +1,4 @@
-"""The queue of a live stream: order, back-pressure, the newest alone, age, and going away."""
+"""The queue of a live stream: order, back-pressure, the newest alone, age, and draining."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ async def test_a_frame_that_waited_too_long_is_dropped() -> None:
     assert second.frame is None
 
 
-async def test_when_the_service_leaves_what_waits_is_left_to_the_client() -> None:
+async def test_while_the_service_is_draining_what_waits_is_left_to_the_client() -> None:
     draining, queue = asyncio.Event(), FrameQueue(latest=False, limit=4, idle_s=60.0)
     async with queue.filled_from(Sender(20).requests(), draining):
         await settle()

@@ -7,26 +7,16 @@ to the bottleneck has no such choice, so its memory must agree always; points mu
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from pathlib import Path
-
 import numpy as np
 import onnx
-import onnxruntime as ort
 import pytest
 import torch
-from numpy.typing import NDArray
 
-from export import commands
-from export.main import main
-from export.onnx_files import write_onnx
 from export.parity import moving_faces
-from red.models.paper.network import PaperNetwork
-from red.models.paper.preset import PaperPreset
-from red.training.paper.checkpoint import NAME, Progress, save
 from red.training.validate import to_image
 from red_align import contract
-from tests.support.paper import THIN, lively_paper
+from tests.conftest import Exports
+from tests.support.exports import Exported
 
 # An export takes 20 to 40 s of one core, more where others share it.
 pytestmark = pytest.mark.timeout(400)
@@ -35,58 +25,18 @@ SAME_PX = 0.01
 OPERATORS = """Abs Add ArgMax Cast Clip Concat Conv DepthToSpace Div Equal Expand Floor Gather Gemm Greater Identity
     LessOrEqual Max MaxPool Mul ReduceMax ReduceSum Relu Reshape Shape Sigmoid Slice Softmax Split Squeeze Sub Tanh
     Transpose Unsqueeze Where"""
-Arrays = list[NDArray[np.float32]]
 
 
-@dataclass
-class Files:
-    """A network of the paper's kind and what its export wrote."""
-
-    network: PaperNetwork
-    folder: Path
-
-    def run(self, graph: str, *values: NDArray[np.generic]) -> Arrays:
-        """All outputs, in the contract's order."""
-        step = graph == contract.STEP_GRAPH
-        names = contract.STEP_INPUTS if step else contract.ACQUIRE_INPUTS
-        outputs = contract.STEP_OUTPUTS if step else contract.ACQUIRE_OUTPUTS
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = 1
-        session = ort.InferenceSession(self.folder / f"{graph}.onnx", options, providers=["CPUExecutionProvider"])
-        answer: Arrays = session.run(list(outputs), dict(zip(names, values, strict=True)))
-        return answer
-
-    def prior(self, rows: int) -> NDArray[np.float32]:
-        return np.ascontiguousarray(self.network.mean_prior(rows).flatten(1).numpy())
+@pytest.fixture(scope="module", params=["paper68", "paper7"])
+def exported(request: pytest.FixtureRequest, exports: Exports) -> Exported:
+    return exports(request.param)
 
 
-def by_command(preset: PaperPreset, root: Path) -> Files:
-    """A checkpoint, and what ``red-export`` makes of it; on a few frames, since this one core has others to do."""
-    network = lively_paper(preset, offsets=0.002)
-    save(root, network, torch.optim.Adam(network.parameters()), Progress())
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(commands, "FRAMES", 3)
-        patch.setattr(commands, "SEQUENCES", 2)
-        assert main(["graphs", str(root / NAME), str(root / "out"), "--run", "paper-7"]) == 0
-    return Files(network, root / "out")
-
-
-@pytest.fixture(scope="module", params=["ibug68", "ibug7"])
-def files(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Files:
-    """68 points with all passes; 7 points by the command, with one pass, since an export takes long."""
-    folder = tmp_path_factory.mktemp("paper")
-    if request.param == "ibug7":
-        return by_command(replace(THIN, scheme="ibug7", square_px=(3.0,), identities=2), folder)
-    network = lively_paper(THIN)
-    write_onnx(network, folder, "paper-7")  # type: ignore[arg-type]
-    return Files(network, folder)
-
-
-def test_the_graphs_keep_the_contract_with_plain_operators(files: Files) -> None:
-    points, memory = files.network.scheme.num_points, files.network.preset.memory
+def test_the_graphs_keep_the_contract_with_plain_operators(exported: Exported) -> None:
+    points, memory = exported.network.scheme.num_points, exported.network.preset.memory
     wide = {"prior": 2 * points, "landmarks": 2 * points, "confidence": points, "start": 1}
-    for graph, passes in ((contract.STEP_GRAPH, 1), (contract.ACQUIRE_GRAPH, len(files.network.preset.square_px))):
-        model = onnx.load(files.folder / f"{graph}.onnx", load_external_data=False)
+    for graph, passes in ((contract.STEP_GRAPH, 1), (contract.ACQUIRE_GRAPH, len(exported.network.preset.square_px))):
+        model = onnx.load(exported.folder / f"{graph}.onnx", load_external_data=False)
         assert {n.op_type for n in model.graph.node} <= set(OPERATORS.split())
         assert [(o.domain, o.version) for o in model.opset_import] == [("", 18)]
         for value in [*model.graph.input, *model.graph.output]:
@@ -94,18 +44,18 @@ def test_the_graphs_keep_the_contract_with_plain_operators(files: Files) -> None
             crop = ["N", 128, 128, 3]
             assert dims == (crop if value.name == "crop" else ["N", wide.get(value.name, memory)])
         told = {p.key: p.value for p in model.metadata_props}
-        wanted = {"preset": "paper", "passes": str(passes), "points": str(points), "training_run": "paper-7"}
+        wanted = {"preset": "paper", "passes": str(passes), "points": str(points), "training_run": "run-7"}
         assert told | wanted == told
 
 
-def test_one_step_agrees_with_torch(files: Files) -> None:
-    crops, network = moving_faces(4, 3), files.network
+def test_one_step_agrees_with_torch(exported: Exported) -> None:
+    crops, network = moving_faces(4, 3), exported.network
     rng = np.random.default_rng(0)
     rows, same = 0, 0
     for crop in crops:
-        prior = files.prior(3) + rng.normal(0, 3, files.prior(3).shape).astype(np.float32)
+        prior = exported.prior(3) + rng.normal(0, 3, exported.prior(3).shape).astype(np.float32)
         state = rng.normal(0, 0.5, (3, network.preset.memory)).astype(np.float32)
-        ours = files.run("red", crop, prior, np.zeros((3, 1), np.float32), np.full_like(state, np.nan), state)
+        ours = exported.run("red", crop, prior, np.zeros((3, 1), np.float32), np.full_like(state, np.nan), state)
         with torch.no_grad():
             wanted = network.track(
                 to_image(torch.from_numpy(crop)), torch.from_numpy(prior).reshape(3, -1, 2), torch.from_numpy(state)
@@ -118,16 +68,16 @@ def test_one_step_agrees_with_torch(files: Files) -> None:
             ours[1][apart < SAME_PX], torch.sigmoid(wanted.confidence).numpy()[apart < SAME_PX], atol=1e-3
         )
         rows, same = rows + len(apart), same + int((apart < SAME_PX).sum())
-        assert np.abs(ours[0] - files.prior(3)).max() > 0.05
+        assert np.abs(ours[0] - exported.prior(3)).max() > 0.05
     assert same >= 0.75 * rows
 
 
-def test_a_first_frame_agrees_with_torch(files: Files) -> None:
-    crops, network = moving_faces(3, 4), files.network
+def test_a_first_frame_agrees_with_torch(exported: Exported) -> None:
+    crops, network = moving_faces(3, 4), exported.network
     apart = []
     for crop in crops:
         zeros = np.zeros((4, network.preset.memory), np.float32)
-        ours = files.run("red_acquire", crop, files.prior(4), zeros)
+        ours = exported.run("red_acquire", crop, exported.prior(4), zeros)
         with torch.no_grad():
             image = to_image(torch.from_numpy(crop))
             wanted = network.acquire(image, network.mean_prior(4), network.fresh_memory(4))[-1]
@@ -137,12 +87,12 @@ def test_a_first_frame_agrees_with_torch(files: Files) -> None:
     assert (np.concatenate(apart) < SAME_PX).mean() >= 0.75
 
 
-def test_at_a_start_memory_comes_from_resume_whatever_the_state_holds(files: Files) -> None:
+def test_at_a_start_memory_comes_from_resume_whatever_the_state_holds(exported: Exported) -> None:
     crop, ones = moving_faces(1, 2)[0], np.ones((2, 1), np.float32)
-    kept = np.random.default_rng(1).normal(0, 0.5, (2, files.network.preset.memory)).astype(np.float32)
+    kept = np.random.default_rng(1).normal(0, 0.5, (2, exported.network.preset.memory)).astype(np.float32)
     nan = np.full_like(kept, np.nan)
-    begun = files.run("red", crop, files.prior(2), ones, kept, nan)
-    gone_on = files.run("red", crop, files.prior(2), 0 * ones, nan, kept)
+    begun = exported.run("red", crop, exported.prior(2), ones, kept, nan)
+    gone_on = exported.run("red", crop, exported.prior(2), 0 * ones, nan, kept)
     for ours, theirs in zip(begun, gone_on, strict=True):
         assert np.isfinite(ours).all()
         np.testing.assert_array_equal(ours, theirs)

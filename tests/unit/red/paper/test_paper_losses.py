@@ -94,6 +94,7 @@ def test_the_person_loss_hears_known_rows_alone() -> None:
 
 
 @pytest.mark.parametrize("scheme", [IBUG68, IBUG7], ids=lambda s: s.name)
+@pytest.mark.slow
 def test_the_losses_of_one_batch_fall(scheme: object) -> None:
     sets = [TrainingSet([astronaut_face(0, 0, "Ann"), astronaut_face(20, 9, "Bob")], 1.0, 1.0)]
     name = scheme.name  # type: ignore[attr-defined]

@@ -13,12 +13,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-import red.models.paper.network
 from export.parity import moving_faces
 from red.models.build import build_network
 from red.models.edge.network import RedNetwork
 from red.models.paper.network import PaperNetwork
 from red.models.paper.preset import PAPER, PaperPreset
+from red.models.paper.spatial import SpatialRecurrence
 from red.models.presets import EDGE, preset_from_dict
 from red.training.validate import to_image
 from tests.support.paper import THIN, lively_paper
@@ -151,13 +151,13 @@ def test_passes_share_all_weights_and_draw_the_centres_of_the_one_before(
     thin: PaperNetwork, image: Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drawn: list[tuple[Tensor, float]] = []
-    draw = red.models.paper.network.SpatialRecurrence.draw
+    draw = SpatialRecurrence.draw
 
-    def watched(self: nn.Module, points: Tensor, square_px: Tensor) -> Tensor:
+    def watched(self: SpatialRecurrence, points: Tensor, square_px: Tensor) -> Tensor:
         drawn.append((points, float(square_px[0, 0])))
-        return draw(self, points, square_px)  # type: ignore[arg-type]
+        return draw(self, points, square_px)
 
-    monkeypatch.setattr(red.models.paper.network.SpatialRecurrence, "draw", watched)
+    monkeypatch.setattr(SpatialRecurrence, "draw", watched)
     passes = thin.acquire(image, thin.mean_prior(3), thin.fresh_memory(3))
     assert [size for _, size in drawn] == [7.0, 5.0, 3.0]
     for (points, _), wanted in zip(drawn, [thin.mean_prior(3), passes[0].centres, passes[1].centres], strict=True):

@@ -33,7 +33,7 @@ def test_pooling_and_unpooling_are_torchs_ties_included(x: Tensor, layout: torch
     assert torch.equal(pooled, wanted)
     assert torch.equal(positions, ((indices // 12 % 2) * 2 + indices % 2).int())
     values = random(*pooled.shape, seed=1)
-    assert torch.equal(unpool(values, positions), F.max_unpool2d(values, indices, 2))
+    assert torch.equal(unpool(values, positions), F.max_unpool2d(values, indices, [2, 2]))
 
 
 @pytest.mark.parametrize(
@@ -119,8 +119,11 @@ def test_where_no_point_wins_a_pixel_all_have_their_stand_ins(value: float) -> N
 def test_a_network_that_sees_background_alone_goes_on_from_f_regs_points() -> None:
     torch.manual_seed(0)
     network = PaperNetwork(THIN).eval()
-    network.f_denc.maps.bias[0] = 1e6
-    network.f_reg.offsets.bias.fill_(0.01)
+    background, offsets = network.f_denc.maps.bias, network.f_reg.offsets.bias
+    assert background is not None
+    assert offsets is not None
+    background[0] = 1e6
+    offsets.fill_(0.01)
     passes = network.acquire(torch.rand(2, 3, 128, 128), network.mean_prior(2), network.fresh_memory(2))
     for result in passes:
         assert result.maps.argmax(1).eq(0).all()

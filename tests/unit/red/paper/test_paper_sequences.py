@@ -14,7 +14,7 @@ import red.training.paper.sequences
 from red.data.sequences import MovingFace
 from red.models.edge.network import PassResult
 from red.training.paper.data import near_the_face, read_clips
-from red.training.paper.sequences import FilmedFace, next_frame, sequence_loss, some_sequences
+from red.training.paper.sequences import FilmedFace, Moving, next_frame, sequence_loss, some_sequences
 from red.training.paper.stages import STAGES, set_stage
 from red_align.contract import CROP_SIZE
 from red_align.crop import crop_face
@@ -110,7 +110,7 @@ def test_gradients_flow_through_the_memory_and_fixed_parts_have_none(
     set_stage(network, STAGES[4])
     moving = some_sequences([], [astronaut_face()], 2, 2, np.random.default_rng(0))
     loss, parts = sequence_loss(network, moving, 2, np.random.default_rng(1))
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     assert set(parts) == {"pixels", "offsets", "confidence"}
     assert len(memories) == 1  # one frame after the first
     assert memories[0].grad is not None
@@ -123,10 +123,10 @@ def test_gradients_flow_through_the_memory_and_fixed_parts_have_none(
 def test_training_runs_in_the_precision_of_a_gpu() -> None:
     network = lively_paper(replace(THIN, scheme="ibug7", square_px=(3.0,)))
     set_stage(network, STAGES[4])
-    moving = [FilmedFace([astronaut_face()] * 2, False, 0)]
+    moving: list[Moving] = [FilmedFace([astronaut_face()] * 2, False, 0)]
     with torch.autocast("cpu", torch.bfloat16):
         loss, _ = sequence_loss(network, moving, 2, np.random.default_rng(1))
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     with torch.no_grad():
         exact, _ = sequence_loss(network, moving, 2, np.random.default_rng(1))
     assert loss.item() == pytest.approx(exact.item(), rel=0.1)

@@ -85,6 +85,7 @@ def log(folder: Path) -> list[dict[str, object]]:
     return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
 
 
+@pytest.mark.slow
 def test_the_stages_follow_each_other_in_the_papers_order(runs: Runs) -> None:
     lines = log(runs.whole)
     assert [line["stage"] for line in lines] == [name for name in ORDER for _ in range(2)]
@@ -93,6 +94,7 @@ def test_the_stages_follow_each_other_in_the_papers_order(runs: Runs) -> None:
     assert [stage.name for stage in STAGES] == ORDER
 
 
+@pytest.mark.slow
 def test_each_stage_learns_from_its_losses(runs: Runs) -> None:
     both = {"pixels", "offsets", "confidence"}
     wanted = dict(zip(ORDER, [{"pixels"}, both, both, both | {"identity"}, both], strict=True))
@@ -109,6 +111,7 @@ def test_each_stage_learns_from_its_losses(runs: Runs) -> None:
     assert all(0 < value < 100 for value in sums.values())
 
 
+@pytest.mark.slow
 def test_each_stage_changes_its_own_parts_and_no_other(runs: Runs) -> None:
     wanted = {stage.name: set(stage.trained) for stage in STAGES}
     for before, name in zip(["nothing", *ORDER], ORDER, strict=False):
@@ -117,6 +120,7 @@ def test_each_stage_changes_its_own_parts_and_no_other(runs: Runs) -> None:
         assert changed == wanted[name], name
 
 
+@pytest.mark.slow
 def test_the_temporal_stage_leaves_the_statistics_of_batch_norm(runs: Runs) -> None:
     old, new = runs.ends["identity"], runs.ends["temporal"]
     statistics = [key for key in old if "running_" in key]
@@ -124,6 +128,7 @@ def test_the_temporal_stage_leaves_the_statistics_of_batch_norm(runs: Runs) -> N
     assert all(torch.equal(old[key], new[key]) for key in statistics)
 
 
+@pytest.mark.slow
 def test_a_run_that_was_cut_off_ends_as_if_it_had_not_been(runs: Runs) -> None:
     assert runs.steps == [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9]]
     assert [line["step"] for line in log(runs.cut)] == list(range(1, 11))
@@ -131,6 +136,7 @@ def test_a_run_that_was_cut_off_ends_as_if_it_had_not_been(runs: Runs) -> None:
     assert all(torch.equal(one[key], other[key]) for key in one)
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_left_as_it_is_and_can_be_made_longer(runs: Runs, tmp_path: Path) -> None:
     before = {p.name: p.read_bytes() for p in runs.whole.iterdir()}
     assert set(before) == {NAME, "log.jsonl"}
@@ -142,6 +148,7 @@ def test_a_finished_run_is_left_as_it_is_and_can_be_made_longer(runs: Runs, tmp_
     assert [line["step"] for line in log(tmp_path)] == list(range(1, 12))
 
 
+@pytest.mark.slow
 def test_the_checkpoint_is_a_network_that_runs(runs: Runs) -> None:
     network = load_network(runs.whole / NAME)
     assert isinstance(network, PaperNetwork)
@@ -153,6 +160,7 @@ def test_the_checkpoint_is_a_network_that_runs(runs: Runs) -> None:
 
 
 @pytest.mark.parametrize("other", [replace(THIN, lstm=8), replace(THIN, square_px=(5.0,))])
+@pytest.mark.slow
 def test_a_checkpoint_of_another_network_is_refused(runs: Runs, other: PaperPreset) -> None:
     with pytest.raises(ValueError, match=r"checkpoint\.pt is of another run"):
         main(command(runs.data, runs.whole), other)
@@ -163,12 +171,13 @@ def test_before_the_temporal_stage_the_lstm_is_left_out() -> None:
     assert [set_stage(network, stage) and network.preset.temporal for stage in STAGES] == [False] * 4 + [True]
 
 
+@pytest.mark.slow
 def test_a_run_begins_from_a_file_of_vgg_16(runs: Runs, tmp_path: Path) -> None:
     vgg = torchvision_vgg(THIN.widths, False)
     path = write(tmp_path / "vgg.pth", vgg)
     trainer = Trainer(arguments(command(runs.data, tmp_path, "--vgg", str(path))), THIN)
-    weight = trainer.network.f_enc.stages[0][0][0].weight  # type: ignore[index]
-    assert torch.equal(weight[:, :3], vgg[0].weight)
+    weight = trainer.network.state_dict()["f_enc.stages.0.0.0.weight"]
+    assert torch.equal(weight[:, :3], vgg.state_dict()["0.weight"])
 
 
 def test_what_is_missing_is_told_before_anything_is_learned(tmp_path: Path) -> None:

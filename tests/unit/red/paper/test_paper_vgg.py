@@ -32,12 +32,14 @@ def torchvision_vgg(widths: tuple[int, ...], batch_norm: bool) -> nn.Sequential:
     for module in vgg:
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight)
+            assert module.bias is not None
             nn.init.normal_(module.bias, std=0.1)
         elif isinstance(module, nn.BatchNorm2d):
-            for value in (module.weight, module.running_var):
-                nn.init.uniform_(value, 0.5, 1.5)
-            for value in (module.bias, module.running_mean):
-                nn.init.normal_(value, std=0.2)
+            state = module.state_dict()
+            for name in ("weight", "running_var"):
+                nn.init.uniform_(state[name], 0.5, 1.5)
+            for name in ("bias", "running_mean"):
+                nn.init.normal_(state[name], std=0.2)
     return vgg
 
 
@@ -74,10 +76,11 @@ def test_a_loaded_encoder_is_vgg_16_on_the_image(tmp_path: Path, in_file: bool, 
 def test_a_file_of_the_full_size_fits(tmp_path: Path) -> None:
     vgg, encoder = torchvision_vgg(PAPER.widths, False), Encoder(PAPER)
     load_vgg(encoder, write(tmp_path / "vgg.pth", vgg))
-    first = encoder.stages[0][0][0].weight  # type: ignore[index]
-    assert torch.equal(first[:, :3], vgg[0].weight)
+    ours, theirs = encoder.state_dict(), vgg.state_dict()
+    first = ours["stages.0.0.0.weight"]
+    assert torch.equal(first[:, :3], theirs["0.weight"])
     assert first[:, 3].abs().max() == 0
-    assert torch.equal(encoder.stages[4][2][0].weight, vgg[28].weight)  # type: ignore[index]
+    assert torch.equal(ours["stages.4.2.0.weight"], theirs["28.weight"])
 
 
 @pytest.mark.parametrize(

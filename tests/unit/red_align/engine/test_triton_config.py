@@ -21,7 +21,7 @@ from red_align.engine.triton_config import model_info
 from red_align.errors import ModelMismatch
 from service.config.settings import MODEL_FOLDER
 
-TYPES = {onnx.TensorProto.FLOAT: pb.TYPE_FP32, onnx.TensorProto.UINT8: pb.TYPE_UINT8}
+TYPES: dict[int, pb.DataType] = {onnx.TensorProto.FLOAT: pb.TYPE_FP32, onnx.TensorProto.UINT8: pb.TYPE_UINT8}
 
 
 def configs(folder: Path) -> tuple[pb.ModelConfig, pb.ModelConfig]:

@@ -71,7 +71,7 @@ def test_a_turned_video_comes_as_a_player_shows_it(tmp_path: Path, degrees: int)
     ok, bgr = player.read()
     player.release()
     assert ok
-    assert difference(bgr[..., ::-1], shown) < 2.0
+    assert difference(np.asarray(bgr[..., ::-1], np.uint8), np.asarray(shown, np.uint8)) < 2.0
     reader, frames = read(path)
     assert (reader.info.height, reader.info.width) == shown.shape[:2]
     assert len(frames) == 8
@@ -138,7 +138,7 @@ def test_grey_comes_as_three_equal_channels(tmp_path: Path, codec: str, pix_fmt:
     assert len(decoded) == 4
     for image, original in zip(decoded, some(4), strict=True):
         assert np.ptp(image.astype(int), axis=2).max() <= 1
-        assert difference(image[..., 0], cv2.cvtColor(original, cv2.COLOR_RGB2GRAY)) < 3.0
+        assert difference(image[..., 0], np.asarray(cv2.cvtColor(original, cv2.COLOR_RGB2GRAY), np.uint8)) < 3.0
 
 
 def test_stride_gives_every_nth_frame_with_its_own_index_and_time() -> None:

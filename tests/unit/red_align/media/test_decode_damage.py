@@ -42,7 +42,7 @@ def test_a_cut_mp4_gives_every_frame_that_came_whole(tmp_path: Path, share: floa
         whole = {p.pts for p in container.demux(video=0) if p.pos is not None and p.size and p.pos + p.size <= bound}
     reader, frames = read(cut(path, share))
     assert len(frames) == len(whole)
-    by_time = {f.time_s: f.image for f in all_frames}
+    by_time = {f.time_s: f.image for f in all_frames if f.image is not None}
     for frame in frames:
         assert frame.image is not None
         assert np.array_equal(frame.image, by_time[frame.time_s])

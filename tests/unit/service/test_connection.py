@@ -1,0 +1,179 @@
+"""Timeouts of connections against the installed uvicorn: an update that breaks them fails here.
+
+Heads that are slow, bodies that go on after their answer, answers that are not taken; and keep-alive works.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+import uvicorn
+
+from service.api.rest.connection import TOO_SLOW, with_timeouts
+
+TIMEOUT_S = 0.5
+PIECE, PIECES = b"x" * 65536, 400  # more than the systems on both sides keep for us
+
+
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
+
+
+class Application:
+    """Answers with a lot, and notes how that ended."""
+
+    def __init__(self) -> None:
+        self.sent = 0
+        self.ended = asyncio.Event()
+
+    async def __call__(
+        self,
+        scope: MutableMapping[str, Any],
+        receive: Receive,
+        send: Send,
+    ) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        try:
+            for _ in range(PIECES):
+                await send({"type": "http.response.body", "body": PIECE, "more_body": True})
+                self.sent += 1
+            await send({"type": "http.response.body"})
+        finally:
+            self.ended.set()
+
+
+@asynccontextmanager
+async def serving(app: App) -> AsyncIterator[int]:
+    timed, connection = with_timeouts(app, TIMEOUT_S)
+    config = uvicorn.Config(timed, port=0, lifespan="off", log_config=None, http=connection, ws="none")
+    server = uvicorn.Server(config)
+    task = asyncio.create_task(server.serve())
+    while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
+        await asyncio.sleep(0.01)
+    yield server.servers[0].sockets[0].getsockname()[1]
+    server.should_exit = True
+    await task
+
+
+async def asked(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+    connection.connect(("127.0.0.1", port))
+    reader, writer = await asyncio.open_connection(sock=connection, limit=1)
+    writer.write(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n")
+    return reader, writer
+
+
+async def test_an_answer_that_is_not_taken_ends_its_connection() -> None:
+    app = Application()
+    async with serving(app) as port:
+        reader, writer = await asked(port)
+        await asyncio.wait_for(app.ended.wait(), 30)
+        with pytest.raises(ConnectionResetError):
+            await reader.read()
+        writer.close()
+
+
+async def test_one_that_is_taken_slowly_comes_whole() -> None:
+    app = Application()
+    async with serving(app) as port:
+        reader, writer = await asked(port)
+        for _ in range(8):
+            await reader.readexactly(PIECES // 8 * len(PIECE))
+            await asyncio.sleep(TIMEOUT_S / 2)
+        await asyncio.wait_for(app.ended.wait(), 30)
+        assert app.sent == PIECES
+        writer.close()
+
+
+async def short(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+    """Reads the body unless the path says otherwise, and answers with the path, slowly where it says so."""
+    path: str = scope["path"]
+    if path == "/slow":
+        await asyncio.sleep(2 * TIMEOUT_S)
+    while path != "/early" and (await receive()).get("more_body"):
+        pass
+    headers = [(b"content-length", str(len(path)).encode())]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": path.encode()})
+
+
+@asynccontextmanager
+async def connected(port: int) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    yield reader, writer
+    writer.close()
+
+
+def request(path: str, method: str = "GET", headers: str = "") -> bytes:
+    return f"{method} {path} HTTP/1.1\r\nHost: here\r\n{headers}\r\n".encode()
+
+
+async def answer(reader: asyncio.StreamReader) -> bytes:
+    """The body of the next answer."""
+    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 20)
+    assert head.startswith(b"HTTP/1.1 200 ")
+    length = next(line for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:"))
+    return await reader.readexactly(int(length.split(b":")[1]))
+
+
+@pytest.mark.parametrize("begun", [b"", b"GET / HT", request("/")[:-2]], ids=["nothing", "half a line", "half a head"])
+async def test_a_head_that_does_not_end_is_answered_with_408(begun: bytes) -> None:
+    async with serving(short) as port, connected(port) as (reader, writer):
+        writer.write(begun)
+        assert await asyncio.wait_for(reader.read(), 20) == TOO_SLOW
+
+
+async def test_the_second_head_of_a_connection_has_a_timeout_too_and_bytes_do_not_prolong_it() -> None:
+    async with serving(short) as port, connected(port) as (reader, writer):
+        writer.write(request("/first"))
+        assert await answer(reader) == b"/first"
+        rest = asyncio.create_task(reader.read())
+        for _ in range(100):
+            writer.write(b"G")
+            await asyncio.sleep(TIMEOUT_S / 10)
+            if rest.done():
+                break
+        assert await asyncio.wait_for(rest, 20) == TOO_SLOW
+
+
+async def test_a_connection_is_kept_alive_between_requests_for_longer_than_a_head_may_take() -> None:
+    async with serving(short) as port, connected(port) as (reader, writer):
+        for path in ("/one", "/two", "/three"):
+            writer.write(request(path))
+            assert await answer(reader) == path.encode()
+            await asyncio.sleep(1.5 * TIMEOUT_S)
+
+
+async def test_requests_that_take_long_and_pipelined_ones_are_answered_in_order() -> None:
+    async with serving(short) as port, connected(port) as (reader, writer):
+        writer.write(request("/slow") + request("/second") + request("/slow"))
+        assert [await answer(reader) for _ in range(3)] == [b"/slow", b"/second", b"/slow"]
+
+
+async def test_a_body_has_no_timeout_of_the_head() -> None:
+    async with serving(short) as port, connected(port) as (reader, writer):
+        writer.write(request("/body", "POST", "Content-Length: 4\r\n"))
+        for _ in range(4):
+            await asyncio.sleep(TIMEOUT_S / 2)
+            writer.write(b"x")
+        assert await answer(reader) == b"/body"
+
+
+async def test_a_body_that_trickles_on_after_its_answer_is_given_up() -> None:
+    async with serving(short) as port, connected(port) as (reader, writer):
+        writer.write(request("/early", "POST", "Content-Length: 1000000\r\n"))
+        assert await answer(reader) == b"/early"
+        rest = asyncio.create_task(reader.read())
+        for _ in range(100):
+            writer.write(b"x")
+            await asyncio.sleep(TIMEOUT_S / 10)
+            if rest.done():
+                break
+        assert await asyncio.wait_for(rest, 20) == TOO_SLOW
