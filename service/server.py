@@ -7,7 +7,7 @@ import contextlib
 import logging
 import math
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import uvicorn
 
@@ -28,7 +28,7 @@ class _Uvicorn(uvicorn.Server):
     """uvicorn without signal handlers of its own: the process has one owner."""
 
     @contextlib.contextmanager
-    def capture_signals(self):  # type: ignore[no-untyped-def]
+    def capture_signals(self) -> Iterator[None]:
         """Leave signals alone."""
         yield
 

@@ -54,8 +54,13 @@ def test_pictures_are_judged_by_the_protocol_and_through_the_service(report: tup
         assert found, name
         # Her points are the mean shape laid over her: not the truth, but near it.
         assert 3.0 < float(found[1]) < 40.0
-    plain, calibrated = (float(re.search(rf"{n} +([\d.]+)", text)[1]) for n in ("roll known", "offsets taken out"))  # type: ignore[index]
-    assert calibrated < 0.6 * plain
+
+    def error(name: str) -> float:
+        found = re.search(rf"{name} +([\d.]+)", text)
+        assert found, name
+        return float(found[1])
+
+    assert error("offsets taken out") < 0.6 * error("roll known")
 
 
 def test_confidence_motion_and_return_are_told(report: tuple[str, Path]) -> None:

@@ -6,7 +6,7 @@ import itertools
 import queue
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Unpack
 
 import grpc
 import httpx
@@ -16,7 +16,7 @@ from cryptography.fernet import Fernet
 
 from red_align.v1 import face_landmarks_pb2 as pb
 from red_align.v1 import face_landmarks_pb2_grpc as pb_grpc
-from tests.integration.test_grpc import config, points_of, raw, reason_of, stream
+from tests.integration.test_grpc import StreamChoices, config, points_of, raw, reason_of, stream
 from tests.support.media import carphone_frames, write_video
 from tests.support.rest import VIDEO, check_error, part
 from tests.support.servers import RunningServer, running_server
@@ -108,7 +108,7 @@ def test_a_repeated_or_older_time_is_refused_for_that_frame_alone(first: Running
 class Open:
     """A stream that is held open."""
 
-    def __init__(self, server: RunningServer, **values: Any) -> None:
+    def __init__(self, server: RunningServer, **values: Unpack[StreamChoices]) -> None:
         self.requests: queue.Queue[pb.AlignStreamRequest | None] = queue.Queue()
         self.answers = stub_of(server).AlignStream(iter(self.requests.get, None), timeout=60)
         self.requests.put(config(**values))
