@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from red.models.edge.blocks import conv_bn_relu
+from red.models.blocks import conv_bn_relu
 from red.models.edge.pooling import Places, pool_with_positions
 from red.models.presets import Preset
 
