@@ -38,7 +38,7 @@ LIMITS = DecodeLimits(threads=2)
 
 
 class DecodedHere:
-    """Takes the place of a PendingFrame: decodes when it is asked for its image."""
+    """Stands in for a PendingFrame: decodes when it is asked for its image."""
 
     def __init__(self, data: bytes, limits: DecodeLimits) -> None:
         self.data, self._limits = data, limits
@@ -58,7 +58,7 @@ class DecodedHere:
 
 
 class InProcess:
-    """Takes the place of a DecodePool: decodes where it is called, and nothing ahead."""
+    """Stands in for a DecodePool: decodes where it is called, and nothing ahead."""
 
     def open_media(self, path: Path, limits: DecodeLimits, stride: int = 1) -> Reader:
         """See DecodePool.open_media."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from export.accuracy import ACCURACY_HEAD, calibration_crops, judged_faces
+from export.accuracy import ACCURACY_HEAD, calibration_crops, validation_draws
 from export.onnx_files import write_onnx
 from export.parity import FRAMES, MAX_POINT_PX, SEQUENCES, TABLE_HEAD, check_parity, moving_faces
 from export.precision.variants import Refused, write_variant
@@ -60,7 +60,7 @@ def repository(options: argparse.Namespace) -> None:
             exact = given.metadata.get("precision", "fp32") == "fp32"
             limit = MAX_POINT_PX if exact else None
             compare("the repository, against torch", made, TorchRunner(load_network(options.checkpoint)), limit)
-    _tell(write_repository(options.graphs, options.repository, serve))
+    _report(write_repository(options.graphs, options.repository, serve))
 
 
 def rtx(options: argparse.Namespace) -> None:
@@ -93,21 +93,21 @@ def compare(title: str, ours: Runner, theirs: Runner, limit: float | None = MAX_
 
 def _variant(network: RedNetwork, plain: Path, folder: Path, options: argparse.Namespace) -> Path:
     crops = calibration_crops(options.calibrate) if options.precision == "int8" else None
-    faces = judged_faces(options.validate)
-    judged = write_variant(network, plain, folder, options.precision, faces, crops)
+    faces = validation_draws(options.validate)
+    result = write_variant(network, plain, folder, options.precision, faces, crops)
     compare(f"graphs in {options.precision}", GraphRunner(folder), TorchRunner(network), None)
     print(ACCURACY_HEAD)
-    print(judged.fp32.row("fp32"))
-    print(judged.variant.row(options.precision))
-    judged.require()
+    print(result.fp32.row("fp32"))
+    print(result.variant.row(options.precision))
+    result.require()
     return folder
 
 
 def _keep(paths: Iterable[Path], out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
-    _tell(Path(shutil.copyfile(path, out / path.name)) for path in paths)
+    _report(Path(shutil.copyfile(path, out / path.name)) for path in paths)
 
 
-def _tell(paths: Iterable[Path]) -> None:
+def _report(paths: Iterable[Path]) -> None:
     for path in paths:
         print(f"{path}: {path.stat().st_size / 1e6:.2f} MB")

@@ -102,5 +102,5 @@ async def _serve_both(
 
 
 async def _run_http(http: uvicorn.Server) -> None:
-    with contextlib.suppress(SystemExit):  # uvicorn's way to say that the port is taken
+    with contextlib.suppress(SystemExit):  # what uvicorn raises where the port is taken
         await http.serve()

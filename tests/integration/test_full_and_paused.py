@@ -75,7 +75,7 @@ def test_a_stream_goes_on_after_a_pause_in_which_the_engine_forgot_it(
         assert np.abs(points_of(one.faces[0]) - points_of(other.faces[0])).max() < 0.01
 
 
-def test_a_paused_stream_that_finds_its_slot_taken_is_told_so_and_goes_on_when_it_is_free(
+def test_a_paused_stream_that_finds_its_slot_taken_is_refused_and_goes_on_when_it_is_free(
     small: RunningServer,
 ) -> None:
     pausing, other = Live(small), Live(small)

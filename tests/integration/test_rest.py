@@ -1,4 +1,4 @@
-"""``POST /align`` of a real server: every way in, every form of the answer, and points where the faces are."""
+"""``POST /align`` of a real server: every form of upload, every form of the answer, and points where the faces are."""
 
 from __future__ import annotations
 
@@ -134,8 +134,10 @@ def test_the_man_in_the_car_keeps_one_track(answer: httpx.Response) -> None:
     assert np.abs(np.diff(moves, axis=0)).max() < 12.0
 
 
-@pytest.mark.parametrize("way", ["multipart", "raw", "chunked", "chunked multipart"])
-def test_every_way_of_upload_gives_the_same_answer(client: httpx.Client, answer: httpx.Response, way: str) -> None:
+@pytest.mark.parametrize("transfer", ["multipart", "raw", "chunked", "chunked multipart"])
+def test_every_form_of_upload_gives_the_same_answer(
+    client: httpx.Client, answer: httpx.Response, transfer: str
+) -> None:
     data = carphone_path().read_bytes()
 
     def pieces(body: bytes) -> Iterator[bytes]:
@@ -143,10 +145,10 @@ def test_every_way_of_upload_gives_the_same_answer(client: httpx.Client, answer:
             yield body[start : start + 997]
 
     form = client.build_request("POST", "/align", files={"note": b"hello", "video": ("clip.mp4", data)})
-    body, kind = (form.read(), form.headers["content-type"]) if "multipart" in way else (data, "video/mp4")
-    content = pieces(body) if "chunked" in way else body
+    body, kind = (form.read(), form.headers["content-type"]) if "multipart" in transfer else (data, "video/mp4")
+    content = pieces(body) if "chunked" in transfer else body
     response = ok(client.post("/align", content=content, headers={"content-type": kind}))
-    assert ("content-length" in response.request.headers) == ("chunked" not in way)
+    assert ("content-length" in response.request.headers) == ("chunked" not in transfer)
     assert response.json() == answer.json()
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto
 
 from export import commands
-from export.accuracy import Accuracy, accuracy, calibration_crops, judged_faces
+from export.accuracy import Accuracy, accuracy, calibration_crops, validation_draws
 from export.main import main
 from export.precision.variants import EvaluationResult, Precision, Refused, write_variant
 from export.runners import Answer, Array, GraphRunner, TorchRunner
@@ -49,7 +49,7 @@ def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def shipped(tmp_path_factory: pytest.TempPathFactory, faces: Path) -> dict[str, Path]:
     """The shipped weights in both variants."""
-    network, data, crops = load_network(SHIPPED), judged_faces(faces, draws=1), calibration_crops(faces)
+    network, data, crops = load_network(SHIPPED), validation_draws(faces, draws=1), calibration_crops(faces)
     out = {}
     for precision in get_args(Precision)[1:]:
         out[precision] = tmp_path_factory.mktemp(precision)
@@ -109,7 +109,7 @@ def test_int8_is_what_tensorrt_takes(shipped: dict[str, Path]) -> None:
 
 @pytest.mark.slow
 def test_shipped_weights_lose_next_to_nothing(shipped: dict[str, Path], faces: Path) -> None:
-    data = judged_faces(faces, draws=2)
+    data = validation_draws(faces, draws=2)
     whole = accuracy(TorchRunner(load_network(SHIPPED)), data)
     for folder in shipped.values():
         assert accuracy(GraphRunner(folder), data).loss(whole) < 0.3
@@ -140,7 +140,7 @@ class Shifted:
 
 
 def test_accuracy_is_the_mean_distance_over_that_of_the_eyes(faces: Path) -> None:
-    data = judged_faces(faces, draws=2)
+    data = validation_draws(faces, draws=2)
     found = accuracy(Shifted(data, 3.0, 2.0), data)
     shares = 100.0 / np.linalg.norm(data.points[:, 36] - data.points[:, 45], axis=-1)
     assert found.acquired == pytest.approx(3 * shares.mean(), rel=1e-4)
@@ -150,7 +150,7 @@ def test_accuracy_is_the_mean_distance_over_that_of_the_eyes(faces: Path) -> Non
 
 
 def test_crops_for_calibration_are_not_those_that_judge(faces: Path) -> None:
-    judged, given = judged_faces(faces, draws=1).crops, calibration_crops(faces, most=3)
+    judged, given = validation_draws(faces, draws=1).crops, calibration_crops(faces, most=3)
     assert given.shape == (3, 128, 128, 3)
     assert not any((crop == other).all() for crop in given for other in judged)
 
@@ -171,7 +171,7 @@ def test_a_loss_of_more_than_a_tenth_of_a_point_is_refused(bad: Accuracy) -> Non
 def test_what_was_calibrated_on_the_wrong_pictures_is_refused(
     shipped: dict[str, Path], faces: Path, tmp_path: Path
 ) -> None:
-    data, network = judged_faces(faces, draws=1), load_network(SHIPPED)
+    data, network = validation_draws(faces, draws=1), load_network(SHIPPED)
     plain = GraphRunner(MODEL_FOLDER)
     n = len(data.crops)
     fresh = np.zeros((n, plain.memory_size), np.float32)
@@ -213,6 +213,6 @@ def finite(runner: GraphRunner, crops: NDArray[np.uint8]) -> bool:
 
 def test_the_papers_network_in_eight_bits(exports: Exports, faces: Path, tmp_path: Path) -> None:
     paper, crops = exports("paper7"), calibration_crops(faces)
-    judged = write_variant(paper.network, paper.folder, tmp_path, "int8", judged_faces(faces, draws=1), crops)
+    judged = write_variant(paper.network, paper.folder, tmp_path, "int8", validation_draws(faces, draws=1), crops)
     assert judged.variant.loss(judged.fp32) < 1.0  # of untrained weights
     assert finite(GraphRunner(tmp_path), crops)
