@@ -15,7 +15,6 @@ import httpx
 
 from red_align.media.overlay import write_overlay
 from red_align.media.serialization import frame_from_values
-from service.config.settings import read_settings
 
 OUT = Path("out")
 READY = re.compile(r"red-align is ready: (http://\S+)")
@@ -60,7 +59,7 @@ def main() -> None:
     (OUT / "demo.json").write_bytes(response.content)
     answer = response.json()
     results = [frame_from_values(values) for values in answer["frames"]]
-    write_overlay(clip, results, OUT / "demo.mp4", read_settings())
+    write_overlay(clip, results, OUT / "demo.mp4")
     with_face = sum(bool(r.faces) for r in results)
     points = len(answer["frames"][0]["faces"][0]["landmarks"]) // 2 if with_face and results[0].faces else 0
     count = answer["frame_count"]

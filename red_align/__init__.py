@@ -1,3 +1,98 @@
-"""Facial landmarks in video: 68 points of every face, followed from frame to frame."""
+"""Facial landmarks in video: 68 points of every face, tracked from frame to frame.
+
+``track`` gives the faces of a clip frame by frame, ``align`` a whole clip as arrays; a ``Tracker`` takes frames from
+anywhere, such as a camera; ``draw`` shows what was found. Points and boxes are in pixels of the upright frame, x to the
+right and y down; (0, 0) is the centre of the top-left pixel. Images are RGB.
+
+Names load when they are first used, so that ``import red_align`` alone stays light.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from red_align.clip.landmarks import ClipLandmarks, align
+    from red_align.clip.tracking import ClipTrack, track
+    from red_align.errors import (
+        InvalidRequest,
+        NoFrames,
+        NoVideoStream,
+        Overloaded,
+        RedAlignError,
+        TooLarge,
+        UnreadableMedia,
+    )
+    from red_align.frames import Face, Frame, FrameResult, FrameStatus, Landmarks, StreamEnd, VideoInfo
+    from red_align.geometry import FaceBox
+    from red_align.media.overlay import draw
+    from red_align.media.reader import DecodeLimits
+    from red_align.tracking.state import TrackerState
+    from red_align.tracking.tracker import Tracker, TrackingOptions
 
 __version__ = "0.2.0"
+
+__all__ = [
+    "ClipLandmarks",
+    "ClipTrack",
+    "DecodeLimits",
+    "Face",
+    "FaceBox",
+    "Frame",
+    "FrameResult",
+    "FrameStatus",
+    "InvalidRequest",
+    "Landmarks",
+    "NoFrames",
+    "NoVideoStream",
+    "Overloaded",
+    "RedAlignError",
+    "StreamEnd",
+    "TooLarge",
+    "Tracker",
+    "TrackerState",
+    "TrackingOptions",
+    "UnreadableMedia",
+    "VideoInfo",
+    "__version__",
+    "align",
+    "draw",
+    "track",
+]
+
+_MODULES = {
+    "red_align.clip.landmarks": ("ClipLandmarks", "align"),
+    "red_align.clip.tracking": ("ClipTrack", "track"),
+    "red_align.errors": (
+        "InvalidRequest",
+        "NoFrames",
+        "NoVideoStream",
+        "Overloaded",
+        "RedAlignError",
+        "TooLarge",
+        "UnreadableMedia",
+    ),
+    "red_align.frames": ("Face", "Frame", "FrameResult", "FrameStatus", "Landmarks", "StreamEnd", "VideoInfo"),
+    "red_align.geometry": ("FaceBox",),
+    "red_align.media.overlay": ("draw",),
+    "red_align.media.reader": ("DecodeLimits",),
+    "red_align.tracking.state": ("TrackerState",),
+    "red_align.tracking.tracker": ("Tracker", "TrackingOptions"),
+}
+_HOMES = {name: module for module, names in _MODULES.items() for name in names}
+
+
+if not TYPE_CHECKING:  # Type checkers see the imports above, and refuse other names.
+
+    def __getattr__(name: str) -> object:
+        """Load a public name on its first use (PEP 562)."""
+        if name not in _HOMES:
+            raise AttributeError(f"module 'red_align' has no attribute '{name}'")
+        value = getattr(import_module(_HOMES[name]), name)
+        globals()[name] = value
+        return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

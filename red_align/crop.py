@@ -15,9 +15,16 @@ from red_align.geometry import FaceRegion, Similarity
 def crop_face(image: NDArray[np.uint8], region: FaceRegion, size: int = CROP_SIZE) -> NDArray[np.uint8]:
     """Cut a face region to a square crop.
 
-    ``image`` is uint8 [H, W, 3]; the answer uint8 [size, size, 3]. Bilinear; a region more than twice the
-    crop's size is first averaged down by a whole factor, so that large faces do not alias. Outside the
-    image the crop is black.
+    Bilinear; a region more than twice the crop's size is first averaged down by a whole factor, so that large faces do
+    not alias.
+
+    Args:
+        image: uint8 [H, W, 3], channels in any order.
+        region: Square in pixels of the image, turned by the head's roll.
+        size: Side of the crop, pixels.
+
+    Returns:
+        uint8 [size, size, 3] with the same channels, the face upright; black where the region lies outside the image.
     """
     scale = region.side / size
     factor = int(scale)
@@ -42,7 +49,7 @@ def _averaged_part(image: NDArray[np.uint8], region: FaceRegion, factor: int) ->
     height, width = image.shape[:2]
     x0, w = _blocks(region.cx, region, factor, width)
     y0, h = _blocks(region.cy, region, factor, height)
-    if w < 1 or h < 1:  # The region hardly touches the image: nothing to average, nothing to see.
+    if w < 1 or h < 1:  # The region hardly touches the image: there is nothing to average.
         return np.zeros((1, 1, 3), np.uint8), Similarity(1.0, 0.0, -1e6, -1e6)
     part = image[y0 : y0 + h * factor, x0 : x0 + w * factor]
     small = cv2.resize(part, (w, h), interpolation=cv2.INTER_AREA)

@@ -1,4 +1,4 @@
-"""The one tree of domain errors. They are raised in domain terms and mapped once, at the edge of the service.
+"""All errors of the library and the service, in one tree; they are mapped to REST and gRPC once, in the service.
 
 ``code`` is the name of a google.rpc.Code, ``reason`` a stable UPPER_SNAKE word for programs, the message is
 for people. Adding a class here is all it takes: REST and gRPC read these attributes.
@@ -10,7 +10,26 @@ from typing import ClassVar
 
 
 class RedAlignError(Exception):
-    """Base of all errors that a user may see."""
+    """Base of all errors that a user may see.
+
+    Args:
+        message: What is wrong, for people.
+        **metadata: Values for programs, such as the name of the limit that was exceeded.
+
+    Attributes:
+        code: Name of a google.rpc.Code.
+        reason: Stable word for programs, such as ``NO_VIDEO_STREAM``.
+        message: What is wrong, for people.
+        metadata: Values for programs.
+
+    Example:
+        >>> import red_align
+        >>> try:
+        ...     red_align.align("notes.txt")
+        ... except red_align.RedAlignError as error:
+        ...     print(error.reason)
+        UNREADABLE_MEDIA
+    """
 
     code: ClassVar[str] = "INTERNAL"
     reason: ClassVar[str] = "INTERNAL"
@@ -22,7 +41,15 @@ class RedAlignError(Exception):
 
 
 class InvalidRequest(RedAlignError):
-    """The request itself is wrong; sending it again changes nothing."""
+    """An argument, a file or a request is wrong; trying again changes nothing. Base of the errors of media files.
+
+    Example:
+        >>> import red_align
+        >>> red_align.track("clip.mp4", stride=0)
+        Traceback (most recent call last):
+            ...
+        red_align.errors.InvalidRequest: stride is 0, it must be 1 or more
+    """
 
     code = "INVALID_ARGUMENT"
     reason = "INVALID_REQUEST"
@@ -41,19 +68,46 @@ class UnsupportedMedia(InvalidRequest):
 
 
 class UnreadableMedia(InvalidRequest):
-    """The bytes are no video or image that can be opened."""
+    """The bytes are no video or image that can be opened.
+
+    Example:
+        >>> import red_align
+        >>> try:
+        ...     red_align.track("notes.txt")
+        ... except red_align.UnreadableMedia as error:
+        ...     print(error.reason)
+        UNREADABLE_MEDIA
+    """
 
     reason = "UNREADABLE_MEDIA"
 
 
 class NoVideoStream(InvalidRequest):
-    """A media file without pictures, such as audio alone."""
+    """A media file without pictures, such as audio alone.
+
+    Example:
+        >>> import red_align
+        >>> try:
+        ...     red_align.track("sound.m4a")
+        ... except red_align.NoVideoStream as error:
+        ...     print(error)
+        the file holds no video, only audio
+    """
 
     reason = "NO_VIDEO_STREAM"
 
 
 class NoFrames(InvalidRequest):
-    """A video in which not one frame decodes."""
+    """A video in which not one frame decodes.
+
+    Example:
+        >>> import red_align
+        >>> try:
+        ...     red_align.track("damaged.mp4")
+        ... except red_align.NoFrames as error:
+        ...     print(error.reason)
+        NO_FRAMES
+    """
 
     reason = "NO_FRAMES"
 
@@ -101,7 +155,15 @@ class ExpiredResumeToken(BadResumeToken):
 
 
 class TooLarge(RedAlignError):
-    """An upload or frame exceeds a limit; ``metadata`` names it."""
+    """An upload or frame exceeds a limit; ``metadata`` names it.
+
+    Example:
+        >>> import red_align
+        >>> red_align.align("clip.mp4", limits=red_align.DecodeLimits(max_frame_pixels=10_000))
+        Traceback (most recent call last):
+            ...
+        red_align.errors.TooLarge: a frame of 176x144 exceeds the limit of 10000 pixels
+    """
 
     code = "INVALID_ARGUMENT"
     reason = "TOO_LARGE"
@@ -129,7 +191,22 @@ class StreamBusy(RedAlignError):
 
 
 class Overloaded(RedAlignError):
-    """A bound is reached; try again later."""
+    """A bound is reached, such as the engine's number of faces; try again later.
+
+    Example:
+        >>> import red_align
+        >>> from red_align.engine.default import PRESET, WEIGHTS
+        >>> from red_align.engine.onnx_engine import OnnxEngine
+        >>> engine = OnnxEngine(WEIGHTS / PRESET, max_sequences=1)
+        >>> with red_align.track("clip.mp4", engine=engine) as one, red_align.track("clip.mp4", engine=engine) as two:
+        ...     try:
+        ...         for results in zip(one, two):
+        ...             pass
+        ...     except red_align.Overloaded as error:
+        ...         print(error)
+        1 sequences are in use
+        >>> engine.close()
+    """
 
     code = "RESOURCE_EXHAUSTED"
     reason = "OVERLOADED"
@@ -177,7 +254,11 @@ class ConfigurationError(RedAlignError):
 
 
 def all_errors() -> list[type[RedAlignError]]:
-    """Every class of the tree."""
+    """Every class of the tree.
+
+    Returns:
+        RedAlignError and its subclasses, each after its base.
+    """
     found: list[type[RedAlignError]] = [RedAlignError]
     for cls in found:
         found.extend(cls.__subclasses__())

@@ -1,4 +1,4 @@
-"""The frozen types that travel between the rooms: a frame in, its faces out, and the end of a stream."""
+"""Frames and results: a frame in, its faces out, and the end of a clip or stream. Values that are never changed."""
 
 from __future__ import annotations
 
@@ -15,9 +15,21 @@ from red_align.geometry import FaceBox
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One upright video frame: index from 0, time in seconds, RGB image uint8 [H, W, 3].
+    """One upright video frame, as ``Tracker.process`` takes it.
 
-    ``image`` is None where the frame could not be decoded; ``error`` then says why.
+    Attributes:
+        index: Number of the frame in its clip or stream, from 0.
+        time_s: Its time in seconds.
+        image: RGB uint8 [H, W, 3]; None where the frame could not be decoded.
+        error: Why there is no image.
+
+    Example:
+        >>> import numpy as np
+        >>> import red_align
+        >>> frame = red_align.Frame(0, 0.0, np.zeros((144, 176, 3), np.uint8))
+        >>> with red_align.Tracker() as tracker:
+        ...     tracker.process(frame).faces
+        ()
     """
 
     index: int
@@ -28,7 +40,21 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Landmarks:
-    """Points float [L, 2] in frame pixels ((0, 0) is the centre of the top-left pixel), confidence [L] 0..1."""
+    """The L points of a face, in the order of the model's scheme (the 68 of iBUG: 0 to 16 jaw, 30 nose tip, ...).
+
+    Attributes:
+        points: float64 [L, 2], x and y in pixels of the upright frame, x to the right and y down; (0, 0) is the centre
+            of the top-left pixel.
+        confidence: float32 [L], 0 to 1: the probability that a point's error is under 5 % of the distance of the outer
+            eye corners.
+
+    Example:
+        >>> import red_align
+        >>> with red_align.track("clip.mp4") as clip:
+        ...     landmarks = next(clip).faces[0].landmarks
+        >>> landmarks.points.shape, landmarks.confidence.shape
+        ((68, 2), (68,))
+    """
 
     points: NDArray[np.floating[Any]]
     confidence: NDArray[np.floating[Any]]
@@ -36,7 +62,21 @@ class Landmarks:
 
 @dataclass(frozen=True, slots=True)
 class Face:
-    """One face of a frame. ``box`` is the tight box of its points, ``score`` the mean of their confidences."""
+    """One face of a frame.
+
+    Attributes:
+        track_id: Number of the face, from 0, for as long as it is tracked; found again after a loss it gets a new one.
+        box: Tight box of its points, pixels of the upright frame.
+        score: Mean confidence of its points, 0 to 1.
+        landmarks: Its points.
+
+    Example:
+        >>> import red_align
+        >>> with red_align.track("clip.mp4") as clip:
+        ...     face = next(clip).faces[0]
+        >>> face.track_id, face.score > 0.5
+        (0, True)
+    """
 
     track_id: int
     box: FaceBox
@@ -45,7 +85,18 @@ class Face:
 
 
 class FrameStatus(StrEnum):
-    """What became of a frame."""
+    """What became of a frame.
+
+    Attributes:
+        OK: It was processed; it may show no face.
+        DROPPED: A live stream left it out, since newer frames were waiting.
+        ERROR: It could not be processed: it did not decode, has another size, or is not later than the last one.
+
+    Example:
+        >>> import red_align
+        >>> [str(status) for status in red_align.FrameStatus]
+        ['ok', 'dropped', 'error']
+    """
 
     OK = "ok"
     DROPPED = "dropped"
@@ -54,7 +105,23 @@ class FrameStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FrameResult:
-    """The answer to one frame; a dropped or broken frame has one too."""
+    """The result of one frame; a frame that was dropped or could not be processed has one too.
+
+    Attributes:
+        index: Number of the frame in its clip or stream, from 0.
+        time_s: Its time in seconds.
+        status: What became of it.
+        faces: Its faces, the one that is tracked longest first.
+        resumed: Whether the engine had lost a face's memory and continued from the last result's.
+        error: Why it could not be processed.
+
+    Example:
+        >>> import red_align
+        >>> with red_align.track("clip.mp4") as clip:
+        ...     result = next(clip)
+        >>> result.index, result.time_s, str(result.status), len(result.faces)
+        (0, 0.0, 'ok', 1)
+    """
 
     index: int
     time_s: float
@@ -66,7 +133,19 @@ class FrameResult:
 
 @dataclass(frozen=True, slots=True)
 class VideoInfo:
-    """An opened clip: upright size in pixels and frames a second (0 where the file does not say)."""
+    """Size and rate of a clip.
+
+    Attributes:
+        width: Of the upright frame, pixels.
+        height: Of the upright frame, pixels.
+        frame_rate: Frames a second; 0 where the file does not say, and for a still image.
+
+    Example:
+        >>> import red_align
+        >>> with red_align.track("clip.mp4") as clip:
+        ...     print(clip.video.width, clip.video.height, round(clip.video.frame_rate, 2))
+        176 144 29.97
+    """
 
     width: int
     height: int
@@ -75,10 +154,21 @@ class VideoInfo:
 
 @dataclass(frozen=True, slots=True)
 class StreamEnd:
-    """How a clip or stream ended: ``complete`` is False when part of it could not be read.
+    """How a clip or stream ended.
 
-    ``frame_count`` are the frames answered, ``dropped_count`` those of them that were left out. ``resume_token`` lets
-    the stream go on anywhere from here; empty where none was asked for.
+    Attributes:
+        complete: Whether all of it was read.
+        frame_count: Frames that have a result.
+        warnings: What could not be read, and which faces were left out.
+        dropped_count: Those of the frames that a live stream dropped.
+        resume_token: Continues a stream of the service from here; empty where none was asked for.
+
+    Example:
+        >>> import red_align
+        >>> clip = red_align.track("clip.mp4", stride=10)
+        >>> count = sum(1 for _ in clip)
+        >>> clip.end.complete, clip.end.frame_count, clip.end.warnings
+        (True, 12, ())
     """
 
     complete: bool

@@ -1,4 +1,4 @@
-"""Similarity transforms and THE pixel convention; no other module types geometry by hand.
+"""Similarity transforms, boxes and regions, and the pixel convention that all modules share.
 
 Coordinates are (x, y) in pixels, float64, x to the right and y down. (0, 0) is the CENTRE of the
 top-left pixel, so an image of width w covers x in [-0.5, w - 0.5], and a 1-based ``.pts``
@@ -44,26 +44,47 @@ class Similarity:
         return np.array([[c, -s, self.tx], [s, c, self.ty]], dtype=np.float64)
 
     def apply(self, points: Points) -> NDArray[np.float64]:
-        """Map points [..., 2] to float64 [..., 2]."""
+        """Transform points.
+
+        Args:
+            points: [..., 2], any float dtype, pixels of the source.
+
+        Returns:
+            float64 [..., 2], pixels of the target.
+        """
         m = self.matrix
         return np.asarray(np.asarray(points, np.float64) @ m[:, :2].T + m[:, 2])
 
     def inverse(self) -> Similarity:
-        """The transform that undoes this one."""
+        """The inverse transform, from the target to the source."""
         c, s = math.cos(-self.angle) / self.scale, math.sin(-self.angle) / self.scale
         return Similarity(1.0 / self.scale, -self.angle, -(c * self.tx - s * self.ty), -(s * self.tx + c * self.ty))
 
     def after(self, first: Similarity) -> Similarity:
-        """The transform that applies ``first`` and then this one."""
+        """The composition of two transforms.
+
+        Args:
+            first: Transform that is applied before this one; its target is this one's source.
+
+        Returns:
+            The transform from ``first``'s source to this one's target.
+        """
         m = self.matrix
         tx, ty = m[:, :2] @ (first.tx, first.ty) + m[:, 2]
         return Similarity(self.scale * first.scale, self.angle + first.angle, float(tx), float(ty))
 
 
 def fit_similarity(source: Points, target: Points) -> Similarity:
-    """Least-squares similarity (no reflection) that takes ``source`` [L, 2] to ``target`` [L, 2].
+    """Least-squares similarity, without reflection, from one set of points to another.
 
-    Closed form of Umeyama (1991) in two dimensions. Coinciding source points give scale 1, angle 0.
+    Closed form of Umeyama (1991) in two dimensions.
+
+    Args:
+        source: [L, 2], any float dtype, pixels.
+        target: [L, 2], the corresponding points, pixels of another frame of coordinates.
+
+    Returns:
+        The transform from ``source`` to ``target``; scale 1 and angle 0 where the source points coincide.
     """
     a, b = np.asarray(source, np.float64), np.asarray(target, np.float64)
     mean_a, mean_b = a.mean(0), b.mean(0)
@@ -82,7 +103,20 @@ def fit_similarity(source: Points, target: Points) -> Similarity:
 
 @dataclass(frozen=True, slots=True)
 class FaceBox:
-    """Axis-aligned box in frame pixels: the outer edges are at x, y and x + w, y + h."""
+    """Axis-aligned box in frame pixels; (0, 0) is the centre of the top-left pixel.
+
+    Attributes:
+        x: Left edge.
+        y: Upper edge.
+        w: Width: the right edge is at x + w.
+        h: Height: the lower edge is at y + h.
+
+    Example:
+        >>> import red_align
+        >>> box = red_align.FaceBox(10.0, 20.0, 30.0, 40.0)
+        >>> box.area, box.iou(red_align.FaceBox(10.0, 20.0, 30.0, 20.0))
+        (1200.0, 0.5)
+    """
 
     x: float
     y: float
@@ -91,7 +125,14 @@ class FaceBox:
 
     @classmethod
     def around(cls, points: Points) -> FaceBox:
-        """The tight box of points [L, 2]."""
+        """The tight box of points.
+
+        Args:
+            points: [L, 2], any float dtype, frame pixels.
+
+        Returns:
+            The smallest box that holds all of them, frame pixels.
+        """
         low, high = np.min(points, axis=0), np.max(points, axis=0)
         return cls(float(low[0]), float(low[1]), float(high[0] - low[0]), float(high[1] - low[1]))
 
@@ -101,7 +142,14 @@ class FaceBox:
         return max(self.w, 0.0) * max(self.h, 0.0)
 
     def iou(self, other: FaceBox) -> float:
-        """Intersection over union with another box, 0 to 1."""
+        """Intersection over union.
+
+        Args:
+            other: Another box of the same frame.
+
+        Returns:
+            0, where they do not overlap, to 1, where they are the same; 0 for two empty boxes.
+        """
         w = min(self.x + self.w, other.x + other.w) - max(self.x, other.x)
         h = min(self.y + self.h, other.y + other.h) - max(self.y, other.y)
         both = max(w, 0.0) * max(h, 0.0)
@@ -111,9 +159,13 @@ class FaceBox:
 
 @dataclass(frozen=True)
 class FaceRegion:
-    """The square of a frame that the network looks at: centre and side in frame pixels, turned by ``angle``.
+    """The square of a frame that the network's crop is taken from, turned so that the face is upright in the crop.
 
-    ``angle`` is the roll of the head, so that the face stands upright in the crop.
+    Attributes:
+        cx: Centre, x in frame pixels.
+        cy: Centre, y in frame pixels.
+        side: Side, frame pixels.
+        angle: Roll of the head in radians, from +x towards +y.
     """
 
     cx: float
@@ -146,7 +198,13 @@ class FaceRegion:
         """The nearest region whose crop's edges lie on a grid of 1 / GRID_STEPS crop pixels (side and angle too).
 
         Points that differ by rounding alone then give the very same crop, and rounding is not fed back from
-        frame to frame. A region that is empty or not finite stays as it is.
+        frame to frame.
+
+        Args:
+            size: Side of the crop, pixels.
+
+        Returns:
+            The region on the grid; one that is empty or not finite is returned as it is.
         """
         if self.side <= 0.0 or not math.isfinite(self.cx + self.cy + self.side + self.angle):
             return self
@@ -158,5 +216,12 @@ class FaceRegion:
         )
 
     def to_crop(self, size: int) -> Similarity:
-        """The transform from the frame to a crop of ``size`` x ``size`` pixels."""
+        """The transform from the frame to a crop.
+
+        Args:
+            size: Side of the crop, pixels.
+
+        Returns:
+            Frame pixels to crop pixels.
+        """
         return self.to_frame(size).inverse()

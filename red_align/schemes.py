@@ -1,4 +1,4 @@
-"""Point schemes: which points the network gives, their mirror pairs and their mean shape."""
+"""Point schemes: which points a network predicts, their mirror pairs and their mean shape."""
 
 from __future__ import annotations
 
@@ -26,10 +26,13 @@ _SEVEN_OF_68 = (36, 39, 42, 45, 30, 48, 54)
 
 @dataclass(frozen=True)
 class PointScheme:
-    """A named set of L facial points.
+    """A named set of L facial points; indices are from 0.
 
-    ``mirror[i]`` is the index that point i has in a mirrored face; ``outer_eyes`` are the indices whose
-    distance normalises errors; ``of_ibug68`` are the indices of the points among the 68.
+    Attributes:
+        name: ``ibug68`` or ``ibug7``.
+        mirror: ``mirror[i]`` is the index that point i has in a mirrored face.
+        outer_eyes: Indices of the outer eye corners, whose distance normalises errors.
+        of_ibug68: Indices of the points among the 68 of iBUG.
     """
 
     name: str
@@ -44,13 +47,20 @@ class PointScheme:
 
     @cached_property
     def mean_shape(self) -> NDArray[np.float64]:
-        """The mean face in pixels of the 128x128 crop, float64 [L, 2], read-only."""
+        """The mean face, float64 [L, 2], pixels of the 128x128 crop; read-only."""
         shape = _mean_shape_68()[list(self.of_ibug68)]
         shape.setflags(write=False)
         return shape
 
     def eye_distance(self, points: NDArray[np.floating]) -> float:
-        """Distance of the outer eye corners in the unit of the points [L, 2]."""
+        """Distance of the outer eye corners.
+
+        Args:
+            points: [L, 2], any float dtype.
+
+        Returns:
+            The distance in the unit of the points.
+        """
         a, b = self.outer_eyes
         return float(np.linalg.norm(np.asarray(points[a], np.float64) - np.asarray(points[b], np.float64)))
 

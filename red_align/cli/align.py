@@ -1,28 +1,36 @@
-"""One clip on the embedded engine: results to a file, an overlay if wanted, a progress bar meanwhile."""
+"""One clip on this machine: results to a file, an overlay if wanted, a progress bar meanwhile."""
 
 from __future__ import annotations
 
 import contextlib
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, NoReturn
 
 from tqdm import tqdm
 
-from red_align.frames import FrameResult, StreamEnd, VideoInfo
-from red_align.media.overlay import write_overlay
-from red_align.media.writers import ClipSource, csv_pieces, json_pieces, ndjson_pieces
-from service.config.settings import Settings
-from service.dataplane import ClipOptions, DataPlane
-from service.streams.clip import ClipRun
+from red_align.clip.tracking import ClipTrack, track
+from red_align.frames import StreamEnd
+from red_align.media.overlay import OverlayWriter
+from red_align.media.writers import WRITERS
 
 
 @dataclass(frozen=True, slots=True)
 class AlignJob:
-    """What to do with which clip."""
+    """What to do with which clip.
+
+    Attributes:
+        clip: The file to read.
+        output: The file to write; None for the standard output.
+        format: Name of the output's format, see ``red_align.media.writers.WRITERS``.
+        overlay: Video or picture to write with the points drawn on it; None for none.
+        max_faces: Most faces to track at once.
+        stride: Every stride-th frame is processed.
+        quiet: No progress bar.
+    """
 
     clip: Path
     output: Path | None
@@ -33,58 +41,48 @@ class AlignJob:
     quiet: bool = False
 
 
-class _Watched:
-    """A clip run that shows its progress and keeps results for the overlay (where one is wanted)."""
+def align_clip(job: AlignJob) -> bool:
+    """Run a job.
 
-    def __init__(self, run: ClipRun, bar: tqdm[NoReturn], keep: bool) -> None:
-        self._run, self._bar, self._keep = run, bar, keep
-        self.kept: list[FrameResult] = []
+    Args:
+        job: What to do.
 
-    @property
-    def video(self) -> VideoInfo:
-        return self._run.video
+    Returns:
+        Whether the whole clip could be read.
 
-    @property
-    def end(self) -> StreamEnd:
-        return self._run.end
+    Raises:
+        RedAlignError: The clip cannot be read, or the overlay cannot be written.
+        OSError: A file cannot be opened or written.
+    """
+    with track(job.clip, max_faces=job.max_faces, stride=job.stride) as clip:
+        began = time.perf_counter()
+        with _output(job.output) as out, tqdm(unit=" frames", disable=job.quiet, file=sys.stderr) as bar:
+            _write(clip, job, out, bar)
+        end, seconds = clip.end, time.perf_counter() - began
+    _report(job, end, seconds)
+    return end.complete
 
-    async def results(self) -> AsyncIterator[FrameResult]:
-        async for result in self._run.results():
-            self._bar.update()
-            if self._keep:
-                self.kept.append(result)
-            yield result
+
+def _write(clip: ClipTrack, job: AlignJob, out: BinaryIO, bar: tqdm[NoReturn]) -> None:
+    """Everything of the clip, frame by frame."""
+    writer = WRITERS[job.format](clip.scheme)
+    drawn = OverlayWriter(job.overlay, clip.video) if job.overlay is not None else None
+    with drawn or contextlib.nullcontext():
+        out.write(writer.begin(clip.video))
+        for result in clip:
+            out.write(writer.frame(result))
+            if drawn is not None:
+                drawn.frame(clip.image, result)
+            bar.update()
+        out.write(writer.finish(clip.end))
 
 
-async def align_clip(job: AlignJob, settings: Settings) -> bool:
-    """Run the job; True when the whole clip could be read. Raises RedAlignError."""
-    gateway = DataPlane.from_settings(settings)
-    try:
-        await gateway.start()
-        async with gateway.clip(job.clip, ClipOptions(job.max_faces, stride=job.stride)) as run:
-            began = time.perf_counter()
-            with _output(job.output) as out, tqdm(unit=" frames", disable=job.quiet, file=sys.stderr) as bar:
-                watched = _Watched(run, bar, job.overlay is not None)
-                async for piece in _pieces(watched, job.format, gateway):
-                    out.write(piece)
-            seconds = time.perf_counter() - began
-    finally:
-        await gateway.close()
-    for warning in watched.end.warnings:
+def _report(job: AlignJob, end: StreamEnd, seconds: float) -> None:
+    for warning in end.warnings:
         print(f"red-align: {job.clip}: {warning}", file=sys.stderr)
     if not job.quiet:
-        count = watched.end.frame_count
-        print(f"{count} frames in {seconds:.2f} s, {count / max(seconds, 1e-9):.0f} a second", file=sys.stderr)
-    if job.overlay is not None:
-        write_overlay(job.clip, watched.kept, job.overlay, settings)
-    return watched.end.complete
-
-
-def _pieces(run: ClipSource, form: str, gateway: DataPlane) -> AsyncIterator[bytes]:
-    scheme = gateway.engine.info.scheme
-    if form == "csv":
-        return csv_pieces(run, scheme.num_points)
-    return ndjson_pieces(run, scheme.name) if form == "ndjson" else json_pieces(run, scheme.name)
+        rate = end.frame_count / max(seconds, 1e-9)
+        print(f"{end.frame_count} frames in {seconds:.2f} s, {rate:.0f} a second", file=sys.stderr)
 
 
 @contextlib.contextmanager
@@ -92,6 +90,7 @@ def _output(path: Path | None) -> Iterator[BinaryIO]:
     """The file, made whole or not at all: a run that fails leaves no half answer under its name."""
     if path is None:
         yield sys.stdout.buffer
+        sys.stdout.buffer.flush()  # A reader that left is found here, not when the process ends.
         return
     part = path.with_name(path.name + ".part")
     try:

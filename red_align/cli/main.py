@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import entry_points
@@ -32,6 +33,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"red-align: {error.message}", file=sys.stderr)
         return 1
     except BrokenPipeError:
+        # What the standard output still holds has no reader; without this Python would complain when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        print(f"red-align: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
@@ -65,10 +71,7 @@ def _align(given: list[str]) -> int:
         parser.error("--stride and --max-faces must be 1 or more")
     if not options.clip.is_file():
         parser.error(f"no file {options.clip}")
-    import asyncio
-
     from red_align.cli.align import AlignJob, align_clip
-    from service.config.settings import read_settings
 
     job = AlignJob(
         options.clip,
@@ -80,8 +83,7 @@ def _align(given: list[str]) -> int:
         quiet=options.quiet,
     )
     logging.basicConfig(level=logging.WARNING, format="red-align: %(message)s")
-    complete = asyncio.run(align_clip(job, read_settings()))
-    return 0 if complete else 3
+    return 0 if align_clip(job) else 3
 
 
 def _format_of(output: Path | None) -> str:

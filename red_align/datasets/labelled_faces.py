@@ -1,7 +1,7 @@
 """Reading labelled faces: any folder of images with ``.pts`` beside them (300-W), and 300-VW videos.
 
 A data set root is a folder; every image below it that has a ``.pts`` of the same name is a face. A folder
-with ``vid.avi`` and ``annot/000001.pts`` (300-VW) gives its frames. Bad files are named, never learned.
+with ``vid.avi`` and ``annot/000001.pts`` (300-VW) gives its frames. Bad files are reported, never trained on.
 """
 
 from __future__ import annotations
@@ -26,9 +26,14 @@ VIDEO_NAMES = ("vid.avi", "vid.mp4")
 
 @dataclass(frozen=True)
 class LabelledFace:
-    """One face: RGB image uint8 [H, W, 3], points float64 [68, 2] in its pixels, person or None.
+    """One labelled face.
 
-    ``label_shift`` is by how many pixels the labels lie right of where mirror symmetry puts them.
+    Attributes:
+        path: Where it was read from.
+        image: RGB uint8 [H, W, 3].
+        points: float64 [68, 2], pixels of the image; (0, 0) is the centre of the top-left pixel.
+        person: Name of the person, where it is known.
+        label_shift: Pixels by which the labels lie right of where mirror symmetry puts them.
     """
 
     path: Path
@@ -41,10 +46,21 @@ class LabelledFace:
 def read_faces(
     root: Path, *, with_person: bool = False, strict: bool = False, limit: int | None = None, vw_stride: int = 10
 ) -> list[LabelledFace]:
-    """All faces below ``root``, sorted by path.
+    """Read all faces below a folder: pictures first, then videos, each sorted by path.
 
-    ``with_person`` takes the first folder below the root as the person's name. A bad face is logged with its
-    path and left out; with ``strict`` it raises BadAnnotation. ``vw_stride`` takes every n-th 300-VW frame.
+    Args:
+        root: The folder.
+        with_person: Whether the first folder below the root is the person's name.
+        strict: Whether a bad face is an error; else it is logged with its path and left out.
+        limit: Most faces to read; None for all.
+        vw_stride: Every vw_stride-th frame of 300-VW is read.
+
+    Returns:
+        The faces.
+
+    Raises:
+        BadAnnotation: A bad face, where ``strict``.
+        FileNotFoundError: The root is not a folder.
     """
     loads = itertools.chain(_pictures(root), _videos(root, vw_stride))
     return _collect(loads, root, limit=limit, strict=strict, with_person=with_person)
@@ -72,7 +88,20 @@ def _collect(
 
 
 def picture_faces(root: Path, *, limit: int | None = None, strict: bool = False) -> list[LabelledFace]:
-    """As read_faces, pictures alone; an empty list where there are none."""
+    """Read the faces of all pictures below a folder, sorted by path; videos are left out.
+
+    Args:
+        root: The folder.
+        limit: Most faces to read; None for all.
+        strict: Whether a bad face is an error; else it is logged with its path and left out.
+
+    Returns:
+        The faces; an empty list where there are none.
+
+    Raises:
+        BadAnnotation: A bad face, where ``strict``.
+        FileNotFoundError: The root is not a folder.
+    """
     return _collect(_pictures(root), root, limit=limit, strict=strict, with_person=False)
 
 

@@ -9,13 +9,22 @@ from numpy.typing import NDArray
 
 
 class BadAnnotation(ValueError):
-    """A face that must not be learned; the message begins with the path of the file at fault."""
+    """A face that must not be trained on; the message begins with the path of the file at fault."""
 
 
 def read_pts(path: Path, num_points: int = 68) -> NDArray[np.float64]:
-    """Read a ``.pts`` file to float64 [num_points, 2] in our 0-based pixels.
+    """Read a ``.pts`` file.
 
-    Raises BadAnnotation for a wrong count, a broken line or a value that is not finite.
+    Args:
+        path: The file, with 1-based coordinates.
+        num_points: Points that it must hold.
+
+    Returns:
+        float64 [num_points, 2], image pixels; (0, 0) is the centre of the top-left pixel.
+
+    Raises:
+        BadAnnotation: A wrong count, a broken line or a value that is not finite.
+        OSError: The file cannot be read.
     """
     text = path.read_text("utf-8", errors="replace")
     start, end = text.find("{"), text.rfind("}")
@@ -34,6 +43,12 @@ def read_pts(path: Path, num_points: int = 68) -> NDArray[np.float64]:
 
 
 def write_pts(path: Path, points: NDArray[np.floating]) -> None:
-    """Write 0-based points [L, 2] as a ``.pts`` file (1-based)."""
+    """Write points as a ``.pts`` file.
+
+    Args:
+        path: The file to write.
+        points: [L, 2], any float dtype, image pixels; (0, 0) is the centre of the top-left pixel. The file has 1-based
+            coordinates.
+    """
     rows = "\n".join(f"{x + 1:.3f} {y + 1:.3f}" for x, y in points)
     path.write_text(f"version: 1\nn_points: {len(points)}\n{{\n{rows}\n}}\n", "utf-8")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -31,6 +32,8 @@ class Batcher(Generic[Item, Answer]):
         self._closed = False
         self._thread = threading.Thread(target=self._work, name=name, daemon=True)
         self._thread.start()
+        # A network call that Python's end cuts off would abort the process.
+        atexit.register(self.close)
 
     def submit(self, item: Item) -> Future[Answer]:
         """The answer to one item; it raises what ``run`` raised, or NotReady after ``close``."""
@@ -44,6 +47,7 @@ class Batcher(Generic[Item, Answer]):
     def close(self) -> None:
         """Refuse what waits and wait for the batch that runs; safe to call twice."""
         self._closed = True
+        atexit.unregister(self.close)
         self._queue.put(None)
         if threading.current_thread() is not self._thread:
             self._thread.join()

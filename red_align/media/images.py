@@ -27,7 +27,14 @@ SizeCheck = Callable[[int, int], None]
 
 
 def is_image(head: bytes) -> bool:
-    """Whether the first bytes of a file are those of an image format."""
+    """Whether a file is an image.
+
+    Args:
+        head: Its first 12 bytes or more.
+
+    Returns:
+        True where they are those of an image format.
+    """
     if head[:4] == b"RIFF":
         return head[8:12] == b"WEBP"
     starts = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"BM", b"II*\x00", b"MM\x00*")
@@ -35,7 +42,19 @@ def is_image(head: bytes) -> bool:
 
 
 def decode_frame(data: bytes, check: SizeCheck) -> NDArray[np.uint8]:
-    """One JPEG or PNG to upright RGB uint8 [H, W, 3]. Raises BadFrame or TooLarge."""
+    """Decode one JPEG or PNG.
+
+    Args:
+        data: The file's bytes.
+        check: Called with width and height as stored, pixels, before decoding; raises TooLarge.
+
+    Returns:
+        RGB uint8 [H, W, 3], upright (the EXIF orientation is applied).
+
+    Raises:
+        BadFrame: It is no JPEG or PNG that decodes.
+        TooLarge: What ``check`` raises.
+    """
     with (
         _failing_as(BadFrame, "the frame is no JPEG or PNG that decodes"),
         Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as image,
@@ -45,7 +64,18 @@ def decode_frame(data: bytes, check: SizeCheck) -> NDArray[np.uint8]:
 
 
 class ImageReader:
-    """A still image (one frame at 0 s) or an animated GIF, PNG or WebP; implements Reader."""
+    """A still image (one frame at 0 s) or an animated GIF, PNG or WebP; implements red_align.media.reader.Reader.
+
+    Args:
+        path: The file.
+        check: Called with width and height of frames, pixels; raises TooLarge.
+        check_length: Called with the number of frames and seconds so far; raises TooLarge.
+
+    Raises:
+        UnreadableMedia: The image does not decode.
+        NoFrames: It holds no frame.
+        TooLarge: What the checks raise.
+    """
 
     def __init__(self, path: Path, check: SizeCheck, check_length: Callable[[int, float], None] | None = None) -> None:
         self.complete = True

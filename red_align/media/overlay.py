@@ -1,81 +1,204 @@
-"""Overlays: the clip with its points drawn on every frame."""
+"""Pictures and videos with the landmarks drawn on them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
+from typing import Any, Self
 
 import av
+import av.error
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from red_align.frames import Face, FrameResult
+from red_align.errors import InvalidRequest
+from red_align.frames import Face, FrameResult, VideoInfo
 from red_align.media.reader import DecodeLimits, open_media
-from service.config.settings import Settings
 
+Image = NDArray[np.uint8]
+PICTURES = (".png", ".jpg", ".jpeg")
 MIN_SIDE_PX = 480
-"""Smaller clips are enlarged by a whole factor, so that points stay apart."""
+"""Smaller clips are enlarged by a whole factor in overlays, so that points stay apart."""
 _SUB = 4  # bits of sub-pixel precision of OpenCV's drawing
-_GOOD, _POOR = np.array([64, 255, 96]), np.array([255, 64, 64])
+_SURE, _UNSURE, _FRAME = np.array([64, 255, 96]), np.array([255, 64, 64]), (255, 200, 0)
+_FONT_PX = 640
+"""Longer side of a picture that has the smallest lettering."""
 
 
-def write_overlay(clip: Path, results: Iterable[FrameResult], out: Path, settings: Settings) -> None:
-    """Decode the clip again and draw the results; a ``.png`` or ``.jpg`` name gets the first frame alone."""
-    reader = open_media(clip, DecodeLimits(settings.max_frame_pixels, settings.decode_threads))
-    by_index = {result.index: result for result in results}
-    factor = max(1, -(-MIN_SIDE_PX // max(reader.info.width, reader.info.height)))
+def draw(image: Image, result: FrameResult, *, scale: int = 1, boxes: bool = True, labels: bool = True) -> Image:
+    """Draw a frame's faces on a copy of it.
+
+    Args:
+        image: The frame, RGB uint8 [H, W, 3].
+        result: What was found in it.
+        scale: Whole factor to enlarge the picture by, 1 or more.
+        boxes: Whether to draw the box of each face.
+        labels: Whether to write track id and score above each box.
+
+    Returns:
+        RGB uint8 [scale * H, scale * W, 3]; points are green where the model is sure of them, red where it is not.
+
+    Raises:
+        InvalidRequest: The image is not RGB uint8 [H, W, 3], or the scale is below 1.
+
+    Example:
+        >>> import red_align
+        >>> with red_align.track("clip.mp4") as clip:
+        ...     result = next(clip)
+        ...     picture = red_align.draw(clip.image, result, scale=3)
+        >>> picture.shape, picture.dtype
+        ((432, 528, 3), dtype('uint8'))
+    """
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
+        raise InvalidRequest(f"a frame is RGB uint8 [H, W, 3], this one {image.dtype} {list(image.shape)}")
+    if scale < 1:
+        raise InvalidRequest(f"scale is {scale}, it must be 1 or more")
+    canvas = image.copy()
+    if scale > 1:
+        size = (image.shape[1] * scale, image.shape[0] * scale)
+        canvas = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_CUBIC), np.uint8)
+    unit = max(1.0, max(canvas.shape[:2]) / _FONT_PX)
+    for face in result.faces:
+        _draw_face(canvas, face, scale, unit, boxes=boxes, labels=labels)
+    return canvas
+
+
+class OverlayWriter:
+    """Writes what ``draw`` makes of a clip's frames: a video, or the first frame alone where the name is of a picture.
+
+    A context manager. The file is there, whole, once it ended without an error; else nothing is left.
+
+    Args:
+        out: File to write; its suffix says which kind (``.mp4``, ``.mkv``, ``.png``, ``.jpg`` ...).
+        video: Size and rate of the clip.
+
+    Raises:
+        InvalidRequest: No video of this suffix can be written.
+        OSError: The file cannot be written.
+    """
+
+    def __init__(self, out: Path, video: VideoInfo) -> None:
+        self._out = out
+        self._part = out.with_name(f"{out.stem}.part{out.suffix}")
+        self._scale = max(1, -(-MIN_SIDE_PX // max(video.width, video.height)))
+        self._picture = out.suffix.lower() in PICTURES
+        self._written = 0
+        self._part.touch()  # FFmpeg would open it with the first frame only.
+        try:
+            self._encoder = None if self._picture else _Encoder(self._part, video.frame_rate)
+        except BaseException:
+            self._part.unlink()
+            raise
+
+    def frame(self, image: Image, result: FrameResult) -> None:
+        """Draw and write the next frame.
+
+        Args:
+            image: RGB uint8 [H, W, 3].
+            result: What was found in it.
+        """
+        if self._encoder is not None:
+            self._encoder.write(draw(image, result, scale=self._scale), result.time_s)
+        elif not self._written:
+            bgr = cv2.cvtColor(draw(image, result, scale=self._scale), cv2.COLOR_RGB2BGR)
+            self._part.write_bytes(cv2.imencode(self._out.suffix, bgr)[1].tobytes())
+        self._written += 1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        try:
+            if self._encoder is not None:
+                self._encoder.close(finish=kind is None)
+            if kind is None and self._written:
+                self._part.replace(self._out)
+        finally:
+            self._part.unlink(missing_ok=True)
+
+
+def write_overlay(clip: Path, results: Iterable[FrameResult], out: Path, limits: DecodeLimits | None = None) -> None:
+    """Decode a clip again and write it with results drawn on its frames; frames without a result are left out.
+
+    Where results are being made, OverlayWriter needs no second decoding.
+
+    Args:
+        clip: The file that the results are of.
+        results: In order of their index; they are taken as frames are decoded.
+        out: See OverlayWriter.
+        limits: Bounds of decoding.
+
+    Raises:
+        InvalidRequest: The clip cannot be read, or the overlay cannot be written (see ``open_media``, OverlayWriter).
+        OSError: A file cannot be opened or written.
+    """
+    reader = open_media(clip, limits or DecodeLimits())
+    waiting = iter(results)
     try:
-        frames = ((f.time_s, f.image, by_index.get(f.index)) for f in reader.frames())
-        drawn = ((t, draw_faces(i, r.faces, factor)) for t, i, r in frames if i is not None and r is not None)
-        if out.suffix.lower() in (".png", ".jpg", ".jpeg"):
-            _, image = next(drawn)
-            cv2.imwrite(str(out), cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
-        else:
-            _write_video(drawn, out, reader.info.frame_rate)
+        with OverlayWriter(out, reader.info) as overlay:
+            result = next(waiting, None)
+            for frame in reader.frames():
+                while result is not None and result.index < frame.index:
+                    result = next(waiting, None)
+                if result is None:
+                    break
+                if result.index == frame.index and frame.image is not None:
+                    overlay.frame(frame.image, result)
     finally:
         reader.close()
 
 
-def draw_faces(image: NDArray[np.uint8], faces: Iterable[Face], factor: int = 1) -> NDArray[np.uint8]:
-    """Points (green where sure, red where not), box and track id on an RGB image enlarged by ``factor``."""
-    size = (image.shape[1] * factor, image.shape[0] * factor)
-    canvas = cv2.resize(image, size, interpolation=cv2.INTER_CUBIC) if factor > 1 else image.copy()
-    for face in faces:
-        box = face.box
-        corners = [_pixel(np.array(p), factor) for p in ((box.x, box.y), (box.x + box.w, box.y + box.h))]
-        cv2.rectangle(canvas, corners[0], corners[1], (255, 200, 0), 1, cv2.LINE_AA, _SUB)
-        radius = max(1.2, 0.008 * box.w * factor)
-        for point, sure in zip(face.landmarks.points, face.landmarks.confidence, strict=True):
-            colour = tuple(float(c) for c in _POOR + (_GOOD - _POOR) * float(sure))
-            cv2.circle(canvas, _pixel(point, factor), round(radius * 2**_SUB), colour, -1, cv2.LINE_AA, _SUB)
+def _draw_face(canvas: Image, face: Face, scale: int, unit: float, *, boxes: bool, labels: bool) -> None:
+    box, width = face.box, max(1, round(unit))
+    corners = [_pixel(np.array(p), scale) for p in ((box.x, box.y), (box.x + box.w, box.y + box.h))]
+    if boxes:
+        cv2.rectangle(canvas, corners[0], corners[1], _FRAME, width, cv2.LINE_AA, _SUB)
+    radius = max(1.2, 0.012 * box.w * scale)
+    for point, sure in zip(face.landmarks.points, face.landmarks.confidence, strict=True):
+        colour = tuple(float(c) for c in _UNSURE + (_SURE - _UNSURE) * float(sure))
+        cv2.circle(canvas, _pixel(point, scale), round(radius * 2**_SUB), colour, -1, cv2.LINE_AA, _SUB)
+    if labels:
         x, y = (v >> _SUB for v in corners[0])
-        label = f"#{face.track_id} {face.score:.2f}"
-        cv2.putText(canvas, label, (x, max(y - 4, 10)), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (255, 200, 0), 1, cv2.LINE_AA)
-    return np.asarray(canvas, np.uint8)
+        place = (x, max(y - round(4 * unit), round(10 * unit)))
+        text = f"#{face.track_id} {face.score:.2f}"
+        cv2.putText(canvas, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.4 * unit, _FRAME, width, cv2.LINE_AA)
 
 
-def _pixel(point: NDArray[np.floating], factor: int) -> tuple[int, int]:
-    """A frame point in the enlarged image, in OpenCV's fixed-point form."""
-    x, y = (np.asarray(point, np.float64) + 0.5) * factor - 0.5
+def _pixel(point: NDArray[np.floating], scale: int) -> tuple[int, int]:
+    """A frame point in the enlarged picture, in OpenCV's fixed-point form."""
+    x, y = (np.asarray(point, np.float64) + 0.5) * scale - 0.5
     return round(float(x) * 2**_SUB), round(float(y) * 2**_SUB)
 
 
-def _write_video(frames: Iterable[tuple[float, NDArray[np.uint8]]], out: Path, rate: float) -> None:
+class _Encoder:
     """H.264 in the container that the name asks for; frames keep their times."""
-    base = Fraction(1, 90_000)
-    with av.open(str(out), "w") as container:
-        stream = container.add_stream("libx264", rate=Fraction(rate or 25).limit_denominator(1001))
-        stream.pix_fmt = "yuv420p"
-        stream.options = {"crf": "18", "preset": "fast"}
-        stream.codec_context.time_base = base
-        for time_s, image in frames:
-            # 4:2:0 needs even sides.
-            image = image[: image.shape[0] // 2 * 2, : image.shape[1] // 2 * 2]
-            if not stream.codec_context.is_open:
-                stream.height, stream.width = image.shape[:2]
-            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
-            frame.pts, frame.time_base = round(time_s / base), base
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode())
+
+    def __init__(self, path: Path, rate: float) -> None:
+        self._base = Fraction(1, 90_000)
+        self._last = -1
+        try:
+            self._container: Any = av.open(str(path), "w")
+            self._stream: Any = self._container.add_stream("libx264", rate=Fraction(rate or 25).limit_denominator(1001))
+        except (av.error.FFmpegError, ValueError) as error:
+            raise InvalidRequest(f"no overlay can be written as {path.suffix or 'a file without suffix'}") from error
+        self._stream.pix_fmt = "yuv420p"
+        self._stream.options = {"crf": "18", "preset": "fast"}
+        self._stream.codec_context.time_base = self._base
+
+    def write(self, image: Image, time_s: float) -> None:
+        image = image[: image.shape[0] // 2 * 2, : image.shape[1] // 2 * 2]  # 4:2:0 needs even sides.
+        if not self._stream.codec_context.is_open:
+            self._stream.height, self._stream.width = image.shape[:2]
+        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
+        self._last = max(round(time_s / self._base), self._last + 1)  # Containers take no time twice.
+        frame.pts, frame.time_base = self._last, self._base
+        self._container.mux(self._stream.encode(frame))
+
+    def close(self, *, finish: bool) -> None:
+        try:
+            if finish and self._last >= 0:
+                self._container.mux(self._stream.encode())
+        finally:
+            self._container.close()

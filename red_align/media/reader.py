@@ -1,4 +1,4 @@
-"""What a media file is to the rest of the service: its size and its frames, and how it ended."""
+"""Media files: their size, their frames, and how they ended."""
 
 from __future__ import annotations
 
@@ -13,12 +13,25 @@ from red_align.media.images import ImageReader, is_image
 from red_align.media.video import VideoReader
 
 MAX_FRAME_PIXELS = 50_000_000
-"""Admits 8K video and the photographs of today's telephones; 150 MB as RGB."""
+"""Pixels of the largest frame by default: 8K video and the photographs of telephones; 150 MB as RGB."""
 
 
 @dataclass(frozen=True, slots=True)
 class DecodeLimits:
-    """Bounds of decoding: pixels of a frame (width times height), threads, frames and seconds of a clip (0: any)."""
+    """Bounds of decoding.
+
+    Attributes:
+        max_frame_pixels: Most pixels of a frame, width times height.
+        threads: Threads of a video's decoder.
+        max_frames: Most frames of a clip; 0 for any number.
+        max_s: Longest clip, seconds; 0 for any length.
+
+    Example:
+        >>> import red_align
+        >>> limits = red_align.DecodeLimits(max_frame_pixels=120_000_000)
+        >>> red_align.align("photo.png", limits=limits).video.width
+        512
+    """
 
     max_frame_pixels: int = MAX_FRAME_PIXELS
     threads: int = 2
@@ -26,7 +39,15 @@ class DecodeLimits:
     max_s: float = 0.0
 
     def check(self, width: int, height: int) -> None:
-        """Raise TooLarge for a frame of more pixels than allowed."""
+        """Check the size of a frame.
+
+        Args:
+            width: Pixels.
+            height: Pixels.
+
+        Raises:
+            TooLarge: It has more pixels than allowed.
+        """
         if width * height > self.max_frame_pixels:
             raise TooLarge(
                 f"a frame of {width}x{height} exceeds the limit of {self.max_frame_pixels} pixels",
@@ -34,7 +55,15 @@ class DecodeLimits:
             )
 
     def check_length(self, frames: int, time_s: float) -> None:
-        """Raise TooLarge for a clip of more frames, or that reaches further, than allowed."""
+        """Check the length of a clip.
+
+        Args:
+            frames: Frames so far, or as the file's header has it.
+            time_s: Time of the last one, seconds.
+
+        Raises:
+            TooLarge: It has more frames, or is longer, than allowed.
+        """
         if self.max_frames and frames > self.max_frames:
             raise TooLarge(
                 f"a clip of {frames} or more frames exceeds the limit of {self.max_frames}", limit="max_clip_frames"
@@ -46,9 +75,13 @@ class DecodeLimits:
 
 
 class Reader(Protocol):
-    """An opened media file. ``complete`` and ``warnings`` are final once ``frames`` is exhausted.
+    """An opened media file.
 
-    ``count`` are the frames that were passed so far, those that the stride leaves out among them.
+    Attributes:
+        info: Upright size in pixels, and rate.
+        complete: Whether all of the file was read; final once ``frames`` is exhausted.
+        count: Frames so far, those that the stride leaves out among them.
+        warnings: What could not be read; final like ``complete``.
     """
 
     info: VideoInfo
@@ -57,18 +90,41 @@ class Reader(Protocol):
     warnings: list[str]
 
     def frames(self, stride: int = 1) -> Iterator[Frame]:
-        """Every stride-th frame, once."""
+        """Decode the file; can be iterated once.
+
+        Args:
+            stride: Every stride-th frame is given, 1 or more.
+
+        Returns:
+            Upright frames with RGB uint8 [H, W, 3], their index in the file from 0 and their time in seconds.
+
+        Raises:
+            TooLarge: (From the iterator) a frame or the clip exceeds a limit.
+        """
         ...
 
     def close(self) -> None:
-        """Give back what is held; safe to call twice."""
+        """Close the file and free the decoder; safe to call twice."""
         ...
 
 
 def open_media(path: Path, limits: DecodeLimits) -> Reader:
-    """Open a video, an image or an animated image; what it is is told from its bytes, never its name.
+    """Open a video, an image or an animated image; its content decides which it is, never its name.
 
-    Raises EmptyBody, UnreadableMedia, NoVideoStream, NoFrames or TooLarge.
+    Args:
+        path: The file.
+        limits: Bounds of decoding.
+
+    Returns:
+        The opened file; the caller closes it.
+
+    Raises:
+        EmptyBody: The file is empty.
+        UnreadableMedia: It is no video or image that can be opened.
+        NoVideoStream: It holds no pictures.
+        NoFrames: None of its frames decodes.
+        TooLarge: It exceeds a limit.
+        OSError: There is no such file, or it cannot be read.
     """
     with path.open("rb") as file:
         head = file.read(64)

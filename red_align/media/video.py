@@ -1,4 +1,4 @@
-"""Videos through PyAV: upright frames with their times, and the truth about what did not decode."""
+"""Videos through PyAV: upright frames with their times, and an account of what did not decode."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from red_align.errors import NoFrames, NoVideoStream, UnreadableMedia
 from red_align.frames import Frame, VideoInfo
 
 # Formats that hold their media themselves. Playlists and scripts, which open other files, are not among them;
-# those with sound alone are, so that the answer can say what is missing.
+# those with sound alone are, so that the error can say what is missing.
 CONTAINERS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo,flv,ogg,asf,h264,hevc,m4v,ivf,mxf,dv,"
     "wav,mp3,aac,flac,w64,aiff,gif"
@@ -28,11 +28,26 @@ MISSING_TOLERANCE_S = 0.1
 
 
 NO_RATE = 25.0
-"""Frames a second where neither frames nor header tell a time."""
+"""Frames a second where neither frames nor header have a time."""
 
 
 class VideoReader:
-    """A video file; implements Reader. The first frame is decoded at once, since it tells the upright size."""
+    """A video file; implements red_align.media.reader.Reader.
+
+    The first frame is decoded at once, since the upright size depends on it.
+
+    Args:
+        path: The file.
+        check: Called with the width and height of frames, pixels; raises TooLarge.
+        threads: Threads of the decoder.
+        check_length: Called with the number of frames and seconds, promised or so far; raises TooLarge.
+
+    Raises:
+        UnreadableMedia: It is no video that can be opened.
+        NoVideoStream: It holds no pictures.
+        NoFrames: None of its frames decodes.
+        TooLarge: What the checks raise.
+    """
 
     def __init__(
         self,
@@ -44,14 +59,14 @@ class VideoReader:
         self.complete = True
         self.count = 0
         self.warnings: list[str] = []
-        # A request that is given up closes the reader while a thread may still be decoding.
+        # The reader may be closed while a thread is still decoding.
         self._lock, self._closed = threading.Lock(), False
         self._container = _open(path)
         try:
             self._stream = _video_stream(self._container)
             self._rate = float(self._stream.average_rate or self._stream.guessed_rate or 0)
             check(self._stream.codec_context.width, self._stream.codec_context.height)
-            if check_length is not None:  # What the header promises, so that it is told before any work.
+            if check_length is not None:  # What the header promises, so that it is refused before any work.
                 check_length(int(self._stream.frames), self._promised_s())
             self._check_length = check_length
             self._stream.codec_context.thread_count = threads
@@ -86,7 +101,7 @@ class VideoReader:
                 self._damaged += 1
             if index % stride == 0:
                 self._check(frame.width, frame.height)
-                # Containers with gaps and variable rates have the right answer in the frame's own time.
+                # Containers with gaps and variable rates have the right time in the frame itself.
                 yield Frame(index, time_s, self._turn(frame.to_ndarray(format="rgb24")))
             index += 1
             self.count = index
@@ -147,7 +162,7 @@ class VideoReader:
         return max(float(frame.time) - self._zero, 0.0)
 
     def _conclude(self, count: int) -> None:
-        """Compare what came with what the header promised."""
+        """Compare what was decoded with what the header promised."""
         if self._bad_packets:
             self.complete = False
             self.warnings.append(f"{self._bad_packets} of {self._packets} packets did not decode")
@@ -204,9 +219,9 @@ def _video_stream(container: Any) -> Any:
 
 
 def _orientation(frame: Any) -> Callable[[NDArray[np.uint8]], NDArray[np.uint8]]:
-    """The turn (by quarters) and mirror that the display matrix asks for, as a function on images.
+    """The rotation (by quarter turns) and reflection of the display matrix, as a function on images.
 
-    The matrix takes a stored pixel (x, y) to the shown (a x + c y, b x + d y).
+    The matrix maps a stored pixel (x, y) to the shown (a x + c y, b x + d y).
     """
     data = frame.side_data.get(SideDataType.DISPLAYMATRIX)
     if data is None:

@@ -46,6 +46,18 @@ class TrackerState:
         size: Width and height of the frames in pixels; None before the first one.
         since_search: Frames since the last search for faces.
         time_s: Time of the last frame in seconds; None before the first one.
+
+    Example:
+        >>> import red_align
+        >>> clip = red_align.track("clip.mp4")
+        >>> with clip, red_align.Tracker() as tracker:
+        ...     for result in clip:
+        ...         _ = tracker.track(clip.image, result.time_s)
+        ...     saved = tracker.state().to_bytes()
+        >>> state = red_align.TrackerState.from_bytes(saved)
+        >>> with red_align.Tracker.from_state(state) as tracker:
+        ...     tracker.track(clip.image, result.time_s + 0.04).faces[0].track_id
+        0
     """
 
     tracks: tuple[TrackState, ...]
@@ -56,7 +68,11 @@ class TrackerState:
     time_s: float | None
 
     def to_bytes(self) -> bytes:
-        """Packed; the same state gives the same bytes."""
+        """The state as bytes.
+
+        Returns:
+            Packed; the same state gives the same bytes.
+        """
         tracks = [_packed(track) for track in self.tracks]
         packed: bytes = msgpack.packb(
             [VERSION, self.next_id, self.next_index, self.size, self.since_search, self.time_s, tracks]
@@ -66,6 +82,12 @@ class TrackerState:
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
         """The inverse of to_bytes.
+
+        Args:
+            data: What ``to_bytes`` gave.
+
+        Returns:
+            The state.
 
         Raises:
             ValueError: The bytes are anything else.

@@ -48,6 +48,12 @@ class TrackingOptions:
         search_every: Frames between two searches while no face is followed.
         track_lost_threshold: A face is lost when its score falls below this, 0 to 1.
         track_activation_threshold: A new face is kept when its first score reaches this, 0 to 1.
+
+    Example:
+        >>> import red_align
+        >>> options = red_align.TrackingOptions(track_lost_threshold=0.3)
+        >>> red_align.align("clip.mp4", options=options).scores.min() > 0.3
+        np.True_
     """
 
     detect_every: int = 5
@@ -70,10 +76,15 @@ class Tracker:
         observe: Called for what is counted and timed.
 
     Example:
+        >>> import cv2
         >>> import red_align
-        >>> tracker = red_align.Tracker(max_faces=2)
-        >>> for index, frame in enumerate(camera):                       # doctest: +SKIP
-        ...     result = tracker.track(frame, time_s=index / 30)
+        >>> camera = cv2.VideoCapture("clip.mp4")  # or 0: the first camera
+        >>> with red_align.Tracker(max_faces=2) as tracker:
+        ...     for index in range(5):
+        ...         _, bgr = camera.read()
+        ...         result = tracker.track(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), time_s=index / 30)
+        >>> result.index, result.faces[0].landmarks.points.shape
+        (4, (68, 2))
     """
 
     def __init__(
@@ -123,7 +134,17 @@ class Tracker:
         return self.process(Frame(self._next_index, time_s, image))
 
     def process(self, frame: Frame) -> FrameResult:
-        """As ``track``, for a numbered frame or one that did not decode; what is wrong with it is in the answer."""
+        """As ``track``, for a numbered frame or one that did not decode.
+
+        Args:
+            frame: RGB uint8 [H, W, 3] with its number and time, or the error that it has instead of an image.
+
+        Returns:
+            The frame's faces; a frame that cannot be processed has status ``error`` and says why.
+
+        Raises:
+            RedAlignError: The engine failed, such as Overloaded where it has no slot for the first face.
+        """
         self._next_index = frame.index + 1
         error = frame.error if frame.image is None else self._unfit(frame)
         if frame.image is None or error is not None:
@@ -146,6 +167,9 @@ class Tracker:
 
         Args:
             next_index: Number of the frame that comes next; by default one more than the last one's.
+
+        Returns:
+            A plain value to continue from, here or elsewhere.
         """
         tracks = tuple(track.state() for track in self._tracks)
         index = self._next_index if next_index is None else next_index
@@ -183,6 +207,9 @@ class Tracker:
             engine: See Tracker.
             detector: See Tracker.
             options: See Tracker.
+
+        Returns:
+            The new tracker; its first frame follows the last one of the other.
         """
         tracker = cls(max_faces, engine=engine, detector=detector, options=options)
         tracker.restore(state)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import av
@@ -94,13 +97,60 @@ def test_a_cut_clip_gives_its_frames_a_warning_and_status_3(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("content", "message"), [(b"", "empty"), (b"a text, whatever its name\n" * 9, "no video")], ids=["empty", "text"]
 )
-def test_what_is_no_clip_is_told_in_one_line_and_leaves_no_output(tmp_path: Path, content: bytes, message: str) -> None:
+def test_what_is_no_clip_is_reported_in_one_line_and_leaves_no_output(
+    tmp_path: Path, content: bytes, message: str
+) -> None:
     (tmp_path / "clip.mp4").write_bytes(content)
     done = red_align(tmp_path / "clip.mp4", "-o", tmp_path / "out.json")
     assert done.returncode == 1
     assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert sorted(p.name for p in tmp_path.iterdir()) == ["clip.mp4"]
+
+
+@pytest.mark.parametrize(
+    ("output", "overlay", "message"),
+    [("none/out.json", "out.mp4", "none"), ("out.json", "none/out.mp4", "none"), ("out.json", "out.xyz", ".xyz")],
+)
+def test_what_cannot_be_written_is_reported_in_one_line_and_leaves_nothing(
+    short_clip: Path, tmp_path: Path, output: str, overlay: str, message: str
+) -> None:
+    done = red_align(short_clip, "-q", "-o", tmp_path / output, "--overlay", tmp_path / overlay)
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interrupt_leaves_what_was_there_before(tmp_path: Path) -> None:
+    clip = write_video(tmp_path / "long.mp4", list(carphone_frames()) * 10)
+    out, overlay = tmp_path / "out.json", tmp_path / "out.mp4"
+    out.write_text("before")
+    command = [sys.executable, "-m", "red_align.cli.main", str(clip), "-o", str(out), "--overlay", str(overlay)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 60
+        part = out.with_name("out.json.part")
+        while time.monotonic() < deadline and not (part.exists() and part.stat().st_size > 20_000):
+            time.sleep(0.02)
+        assert part.exists()
+        assert overlay.with_name("out.part.mp4").exists()
+        process.send_signal(signal.SIGINT)
+        _, stderr = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "Traceback" not in stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["long.mp4", "out.json"]
+    assert out.read_text() == "before"
+
+
+def test_a_reader_that_leaves_is_no_traceback() -> None:
+    command = [sys.executable, "-m", "red_align.cli.main", str(carphone_path()), "-q"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert os.read(process.stdout.fileno(), 10) == b'{"scheme":'
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 1
 
 
 @pytest.mark.parametrize("arguments", [[], ["none.mp4"], ["x", "--stride", "0"], ["serve", "--what"]])

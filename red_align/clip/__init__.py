@@ -1,0 +1,1 @@
+"""Whole clips: tracked frame by frame, or as arrays."""

@@ -1,0 +1,227 @@
+"""A whole clip's landmarks as arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from red_align.clip.tracking import PathLike, track
+from red_align.engine.base import Engine
+from red_align.frames import FrameResult, FrameStatus, StreamEnd, VideoInfo
+from red_align.media.reader import DecodeLimits
+from red_align.tracking.detector import Detector
+from red_align.tracking.tracker import TrackingOptions
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+NO_TRACK = -1
+"""Track id where a column holds no face."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ClipLandmarks:
+    """The landmarks of a whole clip: T frames, F faces at once, L points (68).
+
+    A column is not a track id: F is ``max_faces``, and a face keeps the column that it began in for as long as it is
+    tracked; after that a new face may take it. With ``max_faces=1`` column 0 holds whichever face is tracked.
+    ``track_ids`` say which track a column holds in a frame, so that ``points[track_ids == 3]`` are all points of
+    track 3, [n, L, 2].
+
+    Attributes:
+        points: float64 [T, F, L, 2], x and y in pixels of the upright frame, (0, 0) the centre of the top-left pixel;
+            NaN where a column holds no face.
+        confidence: float32 [T, F, L], 0 to 1, of each point; NaN where there is no face.
+        boxes: float64 [T, F, 4], x, y, width and height of the tight box of the points in pixels; NaN likewise.
+        scores: float64 [T, F], mean confidence of the points, 0 to 1; NaN likewise.
+        track_ids: int64 [T, F]; -1 where there is no face.
+        times: float64 [T], seconds from the first frame of the clip.
+        index: int64 [T], number of the frame in the clip, from 0; a stride leaves some out.
+        status: str [T], ``ok``, or ``error`` for a frame that could not be processed, such as one of another size.
+        video: Size and rate of the clip.
+        complete: Whether the clip was read to its end.
+        warnings: What could not be read, and which faces were left out.
+
+    Example:
+        >>> import numpy as np
+        >>> import red_align
+        >>> clip = red_align.align("clip.mp4")
+        >>> clip.points.shape
+        (120, 1, 68, 2)
+        >>> mouth_opening = np.linalg.norm(clip.points[:, 0, 66] - clip.points[:, 0, 62], axis=1)
+        >>> mouth_opening.shape
+        (120,)
+    """
+
+    points: NDArray[np.float64]
+    confidence: NDArray[np.float32]
+    boxes: NDArray[np.float64]
+    scores: NDArray[np.float64]
+    track_ids: NDArray[np.int64]
+    times: NDArray[np.float64]
+    index: NDArray[np.int64]
+    status: NDArray[np.str_]
+    video: VideoInfo
+    complete: bool
+    warnings: tuple[str, ...]
+
+    def to_pandas(self) -> pd.DataFrame:
+        """The landmarks as a table with OpenFace's columns, those of the CSV files of ``red-align``.
+
+        Returns:
+            One row a face and frame, in order of time: ``frame`` (int64, from 1), ``face_id`` (int64, the track id),
+            ``timestamp`` (float64, seconds), ``confidence`` (float64, the face's score, 0 to 1), ``success`` (int64,
+            1), then ``x_0`` ... and ``y_0`` ... (float64, pixels as in ``points``). A frame without a face has one row
+            with face_id -1, success 0 and NaN for the rest, where the CSV files have zeros.
+
+        Raises:
+            ImportError: pandas is not installed.
+
+        Example:
+            >>> import red_align
+            >>> table = red_align.align("clip.mp4", max_faces=2).to_pandas()
+            >>> nose = table.query("success == 1").groupby("face_id")[["x_30", "y_30"]].mean()
+            >>> list(table.columns[:6])
+            ['frame', 'face_id', 'timestamp', 'confidence', 'success', 'x_0']
+        """
+        try:
+            import pandas as pd
+        except ImportError as error:
+            raise ImportError("to_pandas needs pandas: pip install 'red-align[pandas]'") from error
+        present = self.track_ids != NO_TRACK
+        # A frame without a face has its row too, from its first column, where everything is NaN.
+        rows = present.copy()
+        rows[:, 0] |= ~present.any(axis=1)
+        frame, column = np.nonzero(rows)
+        num_points = self.points.shape[2]
+        head = {
+            "frame": self.index[frame] + 1,
+            "face_id": self.track_ids[frame, column],
+            "timestamp": self.times[frame],
+            "confidence": self.scores[frame, column],
+            "success": present[frame, column].astype(np.int64),
+        }
+        names = [f"{axis}_{i}" for axis in "xy" for i in range(num_points)]
+        values = self.points[frame, column].transpose(0, 2, 1).reshape(len(frame), 2 * num_points)
+        return pd.concat([pd.DataFrame(head), pd.DataFrame(values, columns=names)], axis=1)
+
+
+def align(
+    source: PathLike,
+    *,
+    max_faces: int = 1,
+    stride: int = 1,
+    engine: Engine | None = None,
+    detector: Detector | None = None,
+    options: TrackingOptions | None = None,
+    limits: DecodeLimits | None = None,
+    isolated: bool = False,
+) -> ClipLandmarks:
+    """Track the faces of a whole clip.
+
+    Images are not kept, but all landmarks are: about 1.4 kB a frame and face. For clips of any length see
+    ``red_align.track``.
+
+    Args:
+        source: Path of a video, an image or an animated image; its content says what it is, not its name.
+        max_faces: Most faces to track at once, 1 or more: the columns of the arrays.
+        stride: Every stride-th frame is processed, 1 or more.
+        engine: See ``red_align.track``.
+        detector: See ``red_align.track``.
+        options: Thresholds and intervals of tracking.
+        limits: Bounds of decoding; by default frames of up to 50 megapixels.
+        isolated: Decode in a process of its own. Linux only.
+
+    Returns:
+        Arrays over all frames: float64 points [T, F, 68, 2] in pixels of the upright frame, NaN where there is no face.
+        A file that breaks off gives the frames that decode; ``complete`` is then False and ``warnings`` say why.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        InvalidRequest: An argument is out of range; also the base of the following.
+        UnreadableMedia: The file is neither a video nor an image that can be opened.
+        NoVideoStream: It holds no pictures, such as sound alone.
+        NoFrames: None of its frames decodes.
+        TooLarge: A frame has more pixels than ``limits`` allow.
+        Overloaded: The engine has no slot for the first face.
+
+    Example:
+        >>> import red_align
+        >>> clip = red_align.align("photo.png", max_faces=4)
+        >>> clip.points.shape, clip.complete
+        ((1, 4, 68, 2), True)
+        >>> clip.track_ids.tolist()
+        [[0, -1, -1, -1]]
+    """
+    with track(
+        source,
+        max_faces=max_faces,
+        stride=stride,
+        engine=engine,
+        detector=detector,
+        options=options,
+        limits=limits,
+        isolated=isolated,
+    ) as clip:
+        columns = Columns(max_faces, clip.scheme.num_points)
+        for result in clip:
+            columns.add(result)
+        return columns.landmarks(clip.video, clip.end)
+
+
+class Columns:
+    """Collects results as arrays; every track keeps its column.
+
+    Args:
+        max_faces: F, columns.
+        num_points: L, points of a face.
+    """
+
+    def __init__(self, max_faces: int, num_points: int) -> None:
+        self._max_faces, self._num_points = max_faces, num_points
+        self._of_track: dict[int, int] = {}
+        self._rows: list[tuple[NDArray[np.float64], NDArray[np.float32], NDArray[np.float64], NDArray[np.int64]]] = []
+        self._frames: list[tuple[int, float, str]] = []
+
+    def add(self, result: FrameResult) -> None:
+        """Add the next frame's result."""
+        if result.status is FrameStatus.OK:  # Another frame shows no face, but the tracks go on after it.
+            self._assign([face.track_id for face in result.faces])
+        points = np.full((self._max_faces, self._num_points, 2), np.nan)
+        confidence = np.full((self._max_faces, self._num_points), np.nan, np.float32)
+        boxes = np.full((self._max_faces, 5), np.nan)
+        ids = np.full(self._max_faces, NO_TRACK, np.int64)
+        for face in result.faces:
+            column, box = self._of_track[face.track_id], face.box
+            points[column], confidence[column] = face.landmarks.points, face.landmarks.confidence
+            boxes[column] = box.x, box.y, box.w, box.h, face.score
+            ids[column] = face.track_id
+        self._rows.append((points, confidence, boxes, ids))
+        self._frames.append((result.index, result.time_s, str(result.status)))
+
+    def landmarks(self, video: VideoInfo, end: StreamEnd) -> ClipLandmarks:
+        """All of it, once the clip has ended."""
+        points, confidence, boxes, ids = (np.stack(part) for part in zip(*self._rows, strict=True))
+        index, times, status = zip(*self._frames, strict=True)
+        return ClipLandmarks(
+            points=points,
+            confidence=confidence,
+            boxes=boxes[:, :, :4],
+            scores=boxes[:, :, 4],
+            track_ids=ids,
+            times=np.array(times, np.float64),
+            index=np.array(index, np.int64),
+            status=np.array(status, np.str_),
+            video=video,
+            complete=end.complete,
+            warnings=end.warnings,
+        )
+
+    def _assign(self, track_ids: list[int]) -> None:
+        """Columns of the tracks of a frame: those that went on keep theirs, new ones take the first that is free."""
+        kept = {track_id: self._of_track[track_id] for track_id in track_ids if track_id in self._of_track}
+        free = iter(sorted(set(range(self._max_faces)) - set(kept.values())))
+        self._of_track = {t: kept[t] if t in kept else next(free) for t in track_ids}

@@ -1,0 +1,68 @@
+"""Decoding one frame ahead, in a thread."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from red_align.errors import RedAlignError
+from red_align.frames import Frame
+from red_align.media.reader import Reader
+
+THREAD = "red-align-decode"
+"""Name of the decoding thread."""
+
+
+class Prefetch:
+    """Takes frames from a reader; the next one decodes in a thread while the caller works on this one.
+
+    Two frames are held at most: the one that was given last, and the next.
+
+    Args:
+        reader: The opened file; closed by ``close``.
+        stride: Every stride-th frame is taken.
+    """
+
+    def __init__(self, reader: Reader, stride: int = 1) -> None:
+        self.reader = reader
+        self._frames = reader.frames(stride)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=THREAD)
+        self._closed = False
+        self._next: Future[Frame | None] = self._decode()
+
+    def next(self) -> Frame | None:
+        """The next frame.
+
+        Returns:
+            The frame; None after the last one, or where the file could not be read on. The reader then says that it is
+            incomplete, and why.
+        """
+        if self._closed:
+            return None
+        try:
+            frame = self._next.result()
+        except RedAlignError as error:  # Such as a frame in mid-clip that is larger than the limit.
+            self.reader.complete = False
+            self.reader.warnings.append(error.message)
+            return None
+        if frame is not None:
+            self._next = self._decode()
+        return frame
+
+    def close(self) -> None:
+        """Stop decoding, end the thread and close the reader; safe to call twice, and from any thread."""
+        if self._closed:
+            return
+        self._closed = True
+        if threading.current_thread().name.startswith(THREAD):
+            # The garbage collector called from a decoding thread, which cannot wait for itself.
+            threading.Thread(target=self._release).start()
+        else:
+            self._release()
+
+    def _decode(self) -> Future[Frame | None]:
+        return self._thread.submit(next, self._frames, None)
+
+    def _release(self) -> None:
+        self._thread.shutdown(cancel_futures=True)
+        self.reader.close()

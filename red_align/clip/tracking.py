@@ -1,0 +1,182 @@
+"""A clip's faces, frame by frame."""
+
+from __future__ import annotations
+
+import os
+import sys
+import weakref
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from red_align.clip.prefetch import Prefetch
+from red_align.engine.base import Engine
+from red_align.errors import InvalidRequest
+from red_align.frames import FrameResult, StreamEnd, VideoInfo
+from red_align.media.reader import DecodeLimits, Reader, open_media
+from red_align.schemes import PointScheme
+from red_align.tracking.detector import Detector
+from red_align.tracking.tracker import Tracker, TrackingOptions
+
+PathLike = str | os.PathLike[str]
+
+
+class ClipTrack(Iterator[FrameResult]):
+    """The faces of one clip, frame by frame, as ``red_align.track`` gives them: an iterator of FrameResult.
+
+    It frees what it holds (file, decoding thread, slots of the engine) after the last frame, after an error, by
+    ``close``, at the end of a ``with`` block, and when it is no longer referenced.
+
+    Args:
+        reader: The opened file; closed with the iterator.
+        tracker: Tracks its faces; closed with the iterator.
+        stride: Every stride-th frame is processed.
+
+    Example:
+        >>> import red_align
+        >>> with red_align.track("clip.mp4", max_faces=2) as clip:
+        ...     for result in clip:
+        ...         picture = red_align.draw(clip.image, result)
+        >>> clip.video.width, clip.video.height, clip.end.frame_count, clip.end.complete
+        (176, 144, 120, True)
+    """
+
+    def __init__(self, reader: Reader, tracker: Tracker, stride: int = 1) -> None:
+        self._reader, self._tracker = reader, tracker
+        self._frames = Prefetch(reader, stride)
+        self._image: NDArray[np.uint8] | None = None
+        self._count, self._exhausted = 0, False
+        self._release = weakref.finalize(self, _close_both, self._frames.close, tracker.close)
+
+    @property
+    def video(self) -> VideoInfo:
+        """Size of the upright frames in pixels, and frames a second; known before the first frame."""
+        return self._reader.info
+
+    @property
+    def scheme(self) -> PointScheme:
+        """The points that the model gives, such as the 68 of iBUG."""
+        return self._tracker.engine.info.scheme
+
+    @property
+    def image(self) -> NDArray[np.uint8]:
+        """The frame of the last result, RGB uint8 [H, W, 3]; good until the next result is taken.
+
+        Raises:
+            InvalidRequest: No result was taken yet.
+        """
+        if self._image is None:
+            raise InvalidRequest("no frame was processed yet")
+        return self._image
+
+    @property
+    def end(self) -> StreamEnd:
+        """How the clip ended; while frames are left, or where it was closed before them, it is not complete.
+
+        ``warnings`` say what could not be read, and which faces were left out because the engine had no slot for them.
+        """
+        complete = self._exhausted and self._reader.complete
+        return StreamEnd(complete, self._count, (*self._reader.warnings, *self._tracker.warnings))
+
+    def __next__(self) -> FrameResult:
+        try:
+            frame = self._frames.next()
+            if frame is not None:
+                result = self._tracker.process(frame)
+                self._image, self._count = frame.image, self._count + 1
+                return result
+            self._exhausted = self._exhausted or self._release.alive
+        except BaseException:
+            self.close()
+            raise
+        self.close()
+        raise StopIteration
+
+    def close(self) -> None:
+        """Free file, decoding thread and slots of the engine; safe to call twice."""
+        self._release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def track(
+    source: PathLike,
+    *,
+    max_faces: int = 1,
+    stride: int = 1,
+    engine: Engine | None = None,
+    detector: Detector | None = None,
+    options: TrackingOptions | None = None,
+    limits: DecodeLimits | None = None,
+    isolated: bool = False,
+) -> ClipTrack:
+    """Track the faces of a clip, frame by frame.
+
+    The file is opened at once and read as results are taken: of a clip of any length two frames are in memory, and the
+    next one decodes in a thread while this one is processed.
+
+    Args:
+        source: Path of a video, an image or an animated image; its content says what it is, not its name.
+        max_faces: Most faces to track at once, 1 or more.
+        stride: Every stride-th frame is processed, 1 or more.
+        engine: Runs the network; by default ONNX Runtime on the CPU, one engine shared by the whole process.
+        detector: Finds faces; by default YuNet, shared likewise.
+        options: Thresholds and intervals of tracking.
+        limits: Bounds of decoding; by default frames of up to 50 megapixels.
+        isolated: Decode in a process of its own, so that a file that crashes a codec harms nothing else. Linux only.
+
+    Returns:
+        An iterator of FrameResult. Points and boxes are in pixels of the upright frame, float64; (0, 0) is the centre
+        of the top-left pixel. ``video`` is known at once, ``end`` after the last frame: a file that breaks off gives
+        the frames that decode, ``end.complete`` is then False and ``end.warnings`` say why.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        InvalidRequest: An argument is out of range; also the base of the following.
+        UnreadableMedia: The file is neither a video nor an image that can be opened.
+        NoVideoStream: It holds no pictures, such as sound alone.
+        NoFrames: None of its frames decodes.
+        TooLarge: A frame has more pixels than ``limits`` allow.
+        Overloaded: (From the iterator) the engine has no slot for the first face.
+
+    Example:
+        >>> import red_align
+        >>> for result in red_align.track("clip.mp4"):
+        ...     for face in result.faces:
+        ...         nose = face.landmarks.points[30]
+        >>> nose.dtype, nose.shape
+        (dtype('float64'), (2,))
+    """
+    if stride < 1:
+        raise InvalidRequest(f"stride is {stride}, it must be 1 or more")
+    tracker = Tracker(max_faces, engine=engine, detector=detector, options=options)
+    opened = _open_isolated if isolated else _open
+    return ClipTrack(opened(Path(source), limits or DecodeLimits(), stride), tracker, stride)
+
+
+def _open(path: Path, limits: DecodeLimits, stride: int) -> Reader:
+    return open_media(path, limits)
+
+
+def _open_isolated(path: Path, limits: DecodeLimits, stride: int) -> Reader:
+    if sys.platform != "linux":
+        raise InvalidRequest("isolated decoding needs Linux")
+    from red_align.media.decode_pool import DecodePool  # Needs modules that other systems lack.
+
+    with path.open("rb"):  # What cannot be opened is an OSError, as without isolation.
+        pass
+    return DecodePool(kept=0).open_media(path, limits, stride)
+
+
+def _close_both(frames: Callable[[], None], tracker: Callable[[], None]) -> None:
+    try:
+        frames()
+    finally:
+        tracker()
