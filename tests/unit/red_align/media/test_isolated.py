@@ -109,7 +109,7 @@ def test_a_crash_at_the_first_frame_is_an_error_of_the_file(pool: DecodePool) ->
 
 
 def test_a_decoder_that_hangs_is_given_up(tmp_path: Path) -> None:
-    pool = DecodePool(timeout_s=0.5)
+    pool = DecodePool(timeout_s=2.0)
     path = write_video(tmp_path / "long.mp4", list(carphone_frames()) * 3, rate=30)
     reader = pool.open_media(path, LIMITS)
     frames = reader.frames()
@@ -117,7 +117,7 @@ def test_a_decoder_that_hangs_is_given_up(tmp_path: Path) -> None:
     os.kill(workers()[0].pid, signal.SIGSTOP)
     seen = 1 + len(list(frames))
     assert seen < 360
-    assert "did not answer within 0.5 s" in reader.warnings[0]
+    assert "did not answer within 2 s" in reader.warnings[0]
     assert not reader.complete
     assert not workers()
     pool.close()
