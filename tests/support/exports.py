@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from export import commands
 from export.main import main
-from export.onnx_files import write_onnx
+from export.onnx_files import write_models, write_onnx
 from red.models.edge.network import RedNetwork
 from red.models.paper.network import PaperNetwork
 from red.training.checkpoint import NAME, load_network, save_checkpoint
@@ -84,3 +84,13 @@ def export(name: str, root: Path) -> Exported:
     sessions = {p.stem: ort.InferenceSession(p, options, providers=["CPUExecutionProvider"]) for p in paths}
     models = {p.stem: onnx.load(p, load_external_data=False) for p in paths}
     return Exported(checkpoint, network, folder, models, sessions)
+
+
+def write_with_zeros(exported: Exported, weight: str, folder: Path) -> Path:
+    """The same graphs with one weight set to zero, without another export; gives the folder."""
+    models = {p.stem: onnx.load(p) for p in sorted(exported.folder.glob("*.onnx"))}
+    for model in models.values():
+        (tensor,) = (t for t in model.graph.initializer if t.name.endswith(weight))
+        tensor.raw_data = bytes(len(tensor.raw_data))
+    write_models(models, folder)
+    return folder
