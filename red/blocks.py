@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 def conv_bn_relu(channels_in: int, channels_out: int, stride: int = 1, kernel: int = 3) -> nn.Sequential:
@@ -13,6 +13,27 @@ def conv_bn_relu(channels_in: int, channels_out: int, stride: int = 1, kernel: i
         nn.BatchNorm2d(channels_out),
         nn.ReLU(),
     )
+
+
+class Residual(nn.Module):
+    """Two 3x3 convolutions whose answer is added to their input: depth without harm to the signal (He et al. 2016)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            *conv_bn_relu(channels, channels),
+            nn.Conv2d(channels, channels, 3, 1, 1, bias=False),
+            nn.BatchNorm2d(channels),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps [N, C, size, size], float, to maps of the same shape."""
+        return torch.relu(x + self.layers(x))
+
+
+def residuals(channels: int, depth: int) -> list[nn.Module]:
+    """``depth`` residual blocks of ``channels`` channels, to be put behind other layers."""
+    return [Residual(channels) for _ in range(depth)]
 
 
 def biases_for_batch_norm(network: nn.Module) -> None:
