@@ -15,6 +15,7 @@ from landmarks.faces import LabelledFace
 from landmarks.geometry import FaceRegion
 from landmarks.schemes import IBUG68
 from landmarks.tracking import REGION_MARGIN, region_from_landmarks
+from red.harder import erased, low_resolution, shaded
 
 Crop = NDArray[np.uint8]
 
@@ -77,14 +78,20 @@ def mirrored(points: NDArray[np.float64], shift: NDArray[np.float64] | None = No
 
 
 def spoil(crop: Crop, rng: Generator) -> Crop:
-    """Light, colour, blur, low resolution, noise, JPEG and occluding patches, each with some probability."""
-    crop = relit(crop, rng)
+    """Light, colour, blur, low resolution, noise, JPEG and what hides the face, each with some probability."""
+    plain, crop = crop, relit(crop, rng)
+    if rng.random() < 0.20:
+        crop = shaded(crop, rng)
     if rng.random() < 0.10:
         crop = np.repeat(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)[:, :, None], 3, axis=2)
     if rng.random() < 0.35:
         crop = occluded(crop, rng)
+    if rng.random() < 0.15:
+        crop = erased(crop, plain, rng)
     if rng.random() < 0.20:
         crop = blurred(crop, rng)
+    if rng.random() < 0.04:
+        crop = low_resolution(crop, rng)
     if rng.random() < 0.20:
         side = int(rng.uniform(32, 96))
         small = cv2.resize(crop, (side, side), interpolation=cv2.INTER_AREA)
