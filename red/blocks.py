@@ -15,6 +15,30 @@ def conv_bn_relu(channels_in: int, channels_out: int, stride: int = 1, kernel: i
     )
 
 
+class Joined(nn.Sequential):
+    """Convolution, batch norm and ReLU of several maps side by side.
+
+    In an exported graph each map has a convolution of its own, whose answers are added: the same sum, without
+    writing the maps beside each other, and a map that is the same in all passes is convolved once.
+    """
+
+    def forward(self, *maps: Tensor) -> Tensor:
+        """Maps [N, C, size, size] each, together as many channels as the convolution takes."""
+        conv = self[0]
+        if not torch.compiler.is_exporting():
+            answer = conv(torch.cat(maps, dim=1))
+        else:
+            kernels = conv.weight.split([m.shape[1] for m in maps], dim=1)
+            biases = [conv.bias] + [None] * (len(maps) - 1)
+            answer = sum(
+                nn.functional.conv2d(m, k, b, conv.stride, conv.padding)
+                for m, k, b in zip(maps, kernels, biases, strict=True)
+            )
+        for layer in self[1:]:
+            answer = layer(answer)
+        return answer
+
+
 class Residual(nn.Module):
     """Two 3x3 convolutions whose answer is added to their input: depth without harm to the signal (He et al. 2016)."""
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from red.blocks import conv_bn_relu, residuals
+from red.blocks import Joined, conv_bn_relu, residuals
 from red.pooling import Places, pool_with_positions
 from red.presets import Preset
 
@@ -47,7 +47,7 @@ class Encoder(nn.Module):
     def __init__(self, preset: Preset) -> None:
         super().__init__()
         p = preset
-        self.join = conv_bn_relu(p.stem[1] + p.label_width, p.enc32)
+        self.join = Joined(*conv_bn_relu(p.stem[1] + p.label_width, p.enc32))
         self.stage16 = _stage(p.enc32, p.enc16, p.depth)
         self.stage8 = _stage(p.enc16, p.enc8, p.depth)
         self.stage4 = nn.Sequential(*conv_bn_relu(p.enc8, p.code), *residuals(p.code, p.depth))
@@ -55,7 +55,7 @@ class Encoder(nn.Module):
 
     def forward(self, stem: Tensor, label_map: Tensor) -> Encoded:
         """Stem maps [N, stem, 32, 32] and label map [N, label_width, 32, 32] to the code and its company."""
-        early = self.join(torch.cat([stem, label_map], dim=1))
+        early = self.join(stem, label_map)
         x, at32 = pool_with_positions(early)
         x, at16 = pool_with_positions(self.stage16(x))
         late = self.stage8(x)

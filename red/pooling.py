@@ -34,8 +34,16 @@ def pool_with_positions(x: Tensor) -> tuple[Tensor, Places]:
     """
     pooled = F.max_pool2d(x, 2)
     with torch.no_grad():
-        claim = torch.relu(x * (1.0 / SHARE) + doubled(1.0 - pooled * (1.0 / SHARE)))
-        return pooled, Places(claim, 4.0 * F.avg_pool2d(claim, 2))
+        claim = torch.relu(x + doubled(_share_below(pooled)))
+        return pooled, Places(claim, F.avg_pool2d(claim, 2) * 4.0)
+
+
+def _share_below(pooled: Tensor) -> Tensor:
+    """SHARE - pooled, in an exported graph as a convolution, since those take blocked maps as they are."""
+    if not torch.compiler.is_exporting():
+        return SHARE - pooled
+    channels = pooled.shape[1]
+    return F.conv2d(pooled, -torch.ones(channels, 1, 1, 1), torch.full((channels,), SHARE), groups=channels)
 
 
 def unpool(x: Tensor, places: Places) -> Tensor:
