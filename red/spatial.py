@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -38,17 +40,29 @@ class SpatialRecurrence(nn.Module):
         )
 
     def forward(self, points: Tensor, square_px: Tensor) -> Tensor:
-        """Points [N, L, 2] (crop pixels) and sizes [N, 1] to the label map [N, label_width, 32, 32]."""
-        label_map: Tensor = self.mix(self.draw(points, square_px))
+        """Points [N, L, 2] (crop pixels) and sizes [N, 1] or [1, 1] to the label map [N, label_width, 32, 32]."""
+        x, y = self._profiles(points, square_px)
+        # A map is a sum over the points of column times row: a product of matrices, without a map for every point.
+        kernel = self.mix[0].weight.squeeze(-1).transpose(0, 1)  # [L, label_width, 1]
+        columns = (kernel * y.unsqueeze(2)).flatten(2)  # [N, L, label_width * 32]
+        mixed = (columns.transpose(1, 2) @ x).unflatten(1, (-1, MAP_SIZE))
+        if self.mix[0].bias is not None:
+            mixed = mixed + self.mix[0].bias[:, None, None]
+        label_map: Tensor = self.mix[1](mixed)
         return label_map
 
     def draw(self, points: Tensor, square_px: Tensor) -> Tensor:
         """One Gaussian a point: [N, L, 32, 32], peak 1 at the exact point."""
-        sigma = (square_px / 2.0 + 1.0).unsqueeze(-1)  # [N, 1, 1]
-        points = points.clamp(-_FAR, 2.0 * _FAR)
-        x = torch.exp(-0.5 * ((self.centres - points[:, :, 0:1]) / sigma) ** 2)  # [N, L, 32]
-        y = torch.exp(-0.5 * ((self.centres - points[:, :, 1:2]) / sigma) ** 2)
+        x, y = self._profiles(points, square_px)
         return y.unsqueeze(-1) * x.unsqueeze(-2)
+
+    def _profiles(self, points: Tensor, square_px: Tensor) -> tuple[Tensor, Tensor]:
+        """The Gaussians along x and along y: [N, L, 32] each."""
+        narrow = (math.sqrt(0.5) / (square_px / 2.0 + 1.0))[:, :, None, None]  # [N or 1, 1, 1, 1]
+        points = points.clamp(-_FAR, 2.0 * _FAR).unsqueeze(-1)
+        away = self.centres * narrow - points * narrow  # [N, L, 2, 32]
+        both = torch.exp(-(away * away))
+        return both[:, :, 0], both[:, :, 1]
 
 
 class MapCentres(nn.Module):
