@@ -28,12 +28,12 @@ class Joined(nn.Sequential):
         if not torch.compiler.is_exporting():
             answer = conv(torch.cat(maps, dim=1))
         else:
-            kernels = conv.weight.split([m.shape[1] for m in maps], dim=1)
-            biases = [conv.bias] + [None] * (len(maps) - 1)
-            answer = sum(
-                nn.functional.conv2d(m, k, b, conv.stride, conv.padding)
-                for m, k, b in zip(maps, kernels, biases, strict=True)
-            )
+            answer, first = 0.0, 0
+            for m in maps:
+                kernel = conv.weight[:, first : first + m.shape[1]]
+                bias = conv.bias if first == 0 else None
+                answer = answer + nn.functional.conv2d(m, kernel, bias, conv.stride, conv.padding)
+                first += m.shape[1]
         for layer in self[1:]:
             answer = layer(answer)
         return answer

@@ -57,7 +57,7 @@ class Regression(nn.Module):
     def forward(self, maps: Tensor, encoded: Encoded, prior: Tensor, motion: Tensor, time: Tensor) -> Regressed:
         """Map logits [N, map_channels(L), 32, 32], encoder maps, prior and its motion [N, L, 2], the LSTM's h."""
         n, num_points = prior.shape[:2]
-        centres, spread = self.centres(maps[:, 1 : num_points + 1])
+        centres, spread = self.centres(maps, 1, num_points)
         x = self.at4(self.at8(self.at16(maps, encoded.early)), encoded.late)
         from_mean = (centres.reshape(n, -1) - self.mean) / CROP_SIZE
         prior_from_mean = (prior.reshape(n, -1) - self.mean) / CROP_SIZE

@@ -76,13 +76,17 @@ class MapCentres(nn.Module):
         x, y = at.flatten(), at.T.flatten()
         self.register_buffer("moments", torch.stack([x, y, x * x + y * y], dim=1), persistent=False)
 
-    def forward(self, maps: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits [N, L, 32, 32] to centres [N, L, 2] in crop pixels and spreads [N, L] (log of px^2).
+    def forward(self, maps: Tensor, first: int = 0, count: int | None = None) -> tuple[Tensor, Tensor]:
+        """Logits [N, C, 32, 32] to centres [N, L, 2] in crop pixels and spreads [N, L] (log of px^2).
+
+        ``first`` is the channel of the first point, ``count`` is L; without them all channels are points'. What is not
+        a point's is left out of the answer rather than of the maps, which would have to be copied for it.
 
         A softmax has a centre for every finite map, so a point that wins no pixel still has one, never NaN.
         """
         share = torch.softmax(maps.flatten(2), dim=-1)
-        found = share @ self.moments  # [N, L, 3]: the means of x, y and of the squared distance
+        last = maps.shape[1] if count is None else first + count
+        found = (share @ self.moments)[:, first:last]  # [N, L, 3]: the means of x, y and of the squared distance
         centres, square = found[:, :, :2], found[:, :, 2]
         variance = torch.relu(square - (centres * centres).sum(-1))
         return centres + MIDDLE, torch.log(variance + 1.0)
