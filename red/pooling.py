@@ -23,8 +23,8 @@ SHARE = 0.2
 class Places(NamedTuple):
     """Where a pooling's values come from: a claim of every value, and the claims' sum of every 2x2 square."""
 
-    claim: Tensor  # [N, C, 2h, 2w], 1 for the maximum of its square, 0 from SHARE below it on
-    total: Tensor  # [N, C, h, w], at least 1
+    claim: Tensor  # [N, C, 2h, 2w], SHARE for the maximum of its square, 0 from SHARE below it on
+    total: Tensor  # [N, C, h, w], at least SHARE
 
 
 def pool_with_positions(x: Tensor) -> tuple[Tensor, Places]:
@@ -43,7 +43,8 @@ def _share_below(pooled: Tensor) -> Tensor:
     if not torch.compiler.is_exporting():
         return SHARE - pooled
     channels = pooled.shape[1]
-    return F.conv2d(pooled, -torch.ones(channels, 1, 1, 1), torch.full((channels,), SHARE), groups=channels)
+    kernel = torch.full((channels, 1, 1, 1), -1.0, dtype=pooled.dtype)
+    return F.conv2d(pooled, kernel, torch.full((channels,), SHARE, dtype=pooled.dtype), groups=channels)
 
 
 def unpool(x: Tensor, places: Places) -> Tensor:

@@ -61,7 +61,7 @@ class SpatialRecurrence(nn.Module):
         narrow = (math.sqrt(0.5) / (square_px / 2.0 + 1.0))[:, :, None, None]  # [N or 1, 1, 1, 1]
         points = points.clamp(-_FAR, 2.0 * _FAR).unsqueeze(-1)
         away = self.centres * narrow - points * narrow  # [N, L, 2, 32]
-        both = torch.exp(-(away * away))
+        both = torch.exp(away * away * -1.0)
         return both[:, :, 0], both[:, :, 1]
 
 
