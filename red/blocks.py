@@ -24,19 +24,24 @@ class Joined(nn.Sequential):
 
     def forward(self, *maps: Tensor) -> Tensor:
         """Maps [N, C, size, size] each, together as many channels as the convolution takes."""
-        conv = self[0]
-        if not torch.compiler.is_exporting():
-            answer = conv(torch.cat(maps, dim=1))
-        else:
-            answer, first = 0.0, 0
-            for m in maps:
-                kernel = conv.weight[:, first : first + m.shape[1]]
-                bias = conv.bias if first == 0 else None
-                answer = answer + nn.functional.conv2d(m, kernel, bias, conv.stride, conv.padding)
-                first += m.shape[1]
-        for layer in self[1:]:
+        conv, *others = self.children()
+        assert isinstance(conv, nn.Conv2d)
+        answer: Tensor = conv(torch.cat(maps, dim=1)) if not torch.compiler.is_exporting() else _apart(conv, maps)
+        for layer in others:
             answer = layer(answer)
         return answer
+
+
+def _apart(conv: nn.Conv2d, maps: tuple[Tensor, ...]) -> Tensor:
+    """The convolution of maps side by side as a sum of convolutions, the bias in the first."""
+    (stride, _), (pad, _) = conv.stride, conv.kernel_size
+    answers, first = [], 0
+    for part in maps:
+        kernel = conv.weight[:, first : first + part.shape[1]]
+        bias = None if first else conv.bias
+        answers.append(nn.functional.conv2d(part, kernel, bias, stride, pad // 2))
+        first += part.shape[1]
+    return sum(answers[1:], answers[0])
 
 
 class Residual(nn.Module):

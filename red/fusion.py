@@ -81,7 +81,7 @@ class PriorFusion(nn.Module):
         s, g = self.shares, self.gains
         weight = torch.cat([s.weight[:1], g.weight[:2], s.weight[1:], g.weight[2:]])
         both = F.linear(known, weight, torch.cat([s.bias[:1], g.bias[:2], s.bias[1:], g.bias[2:]]))
-        return both[:, :3], both[:, 3:].unflatten(1, (2, -1))
+        return both[:, :3], both[:, 3:].reshape(known.shape[0], 2, -1)
 
 
 class _PerPoint(nn.Module):
@@ -100,7 +100,8 @@ class _PerPoint(nn.Module):
         weight = self.seen.weight[:, [0, 3, 1, 2]]  # The weights know the motion as the last of the four.
         face = F.linear(known, self.face.weight, self.seen.bias).unsqueeze(-1)
         hidden = torch.relu(weight @ seen + face)
-        return self.answer.weight @ hidden + self.answer.bias.unsqueeze(-1)
+        answer: Tensor = self.answer.weight @ hidden + self.answer.bias.unsqueeze(-1)
+        return answer
 
 
 class _Carry(nn.Module):
@@ -124,12 +125,14 @@ class _Carry(nn.Module):
 
     def forward(self, measured: Tensor, prior: Tensor) -> Tensor:
         """Measured and prior points [N, 2L] to the moved prior [N, 2L]."""
-        axes = (prior @ self.frame).unflatten(1, (2, -1))
+        axes = (prior @ self.frame).reshape(prior.shape[0], 2, -1)
         sums = torch.cat([measured.unsqueeze(1), axes[:, :1]], dim=1) @ axes.transpose(1, 2)  # [N, 2, 2]
         size = sums[:, 1:, :1].clamp(min=float(CROP_SIZE))
-        return (sums[:, :1] / size @ axes).squeeze(1) + measured @ self.mean
+        carried: Tensor = (sums[:, :1] / size @ axes).squeeze(1) + measured @ self.mean
+        return carried
 
 
 def carried_along(prior: Tensor, measured: Tensor) -> Tensor:
     """The prior moved by the similarity that takes it nearest to the measured points, both [N, L, 2]."""
-    return _Carry(prior.shape[1])(measured.flatten(1), prior.flatten(1)).reshape(prior.shape)
+    carried: Tensor = _Carry(prior.shape[1])(measured.flatten(1), prior.flatten(1))
+    return carried.reshape(prior.shape)

@@ -23,7 +23,7 @@ def shaded(crop: Crop, rng: Generator) -> Crop:
     if rng.random() < 0.3:  # One side of a level is in the shade, with an edge of some pixels.
         field = -rng.uniform(0.3, 1.1) / (1.0 + np.exp(-8.0 * (field - np.float32(np.median(field)))))
     lit = crop * np.exp(field - field.mean())[:, :, None]
-    return np.clip(lit, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(lit, 0, 255), np.uint8)
 
 
 def erased(crop: Crop, other: Crop, rng: Generator) -> Crop:

@@ -23,7 +23,7 @@ def supported() -> bool:
 def maps_in_bfloat16(network: RedNetwork) -> None:
     """Let the convolutions of a network compute in bfloat16 from now on; its weights stay as they are."""
     encoder, decoder, head = network.f_enc, network.f_denc, network.f_reg
-    for part in (network.stem, encoder.join, encoder.stage16, encoder.stage8, network.f_srnn.mix):
+    for part in (network.stem, encoder.join, encoder.stage16, encoder.stage8, network.f_srnn):
         _wrap(part, keep=True)
     for part in (decoder.stage4, decoder.stage8, decoder.stage16, head.at16, head.at8):
         _wrap(part, keep=True)
@@ -40,4 +40,4 @@ def _wrap(part: nn.Module, keep: bool) -> None:
             maps = plain(*tensors)
         return maps if keep else maps.float()
 
-    part.forward = forward  # type: ignore[method-assign]
+    part.forward = forward

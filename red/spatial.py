@@ -42,13 +42,15 @@ class SpatialRecurrence(nn.Module):
     def forward(self, points: Tensor, square_px: Tensor) -> Tensor:
         """Points [N, L, 2] (crop pixels) and sizes [N, 1] or [1, 1] to the label map [N, label_width, 32, 32]."""
         x, y = self._profiles(points, square_px)
+        conv, norm = self.mix[0], self.mix[1]
+        assert isinstance(conv, nn.Conv2d)
         # A map is a sum over the points of column times row: a product of matrices, without a map for every point.
-        kernel = self.mix[0].weight.squeeze(-1).transpose(0, 1)  # [L, label_width, 1]
+        kernel = conv.weight.squeeze(-1).transpose(0, 1)  # [L, label_width, 1]
         columns = (kernel * y.unsqueeze(2)).flatten(2)  # [N, L, label_width * 32]
-        mixed = (columns.transpose(1, 2) @ x).unflatten(1, (-1, MAP_SIZE))
-        if self.mix[0].bias is not None:
-            mixed = mixed + self.mix[0].bias[:, None, None]
-        label_map: Tensor = self.mix[1](mixed)
+        mixed = (columns.transpose(1, 2) @ x).reshape(points.shape[0], -1, MAP_SIZE, MAP_SIZE)
+        if conv.bias is not None:
+            mixed = mixed + conv.bias[:, None, None]
+        label_map: Tensor = norm(mixed)
         return label_map
 
     def draw(self, points: Tensor, square_px: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""What a long run relies on: when it saves, that its log fits the checkpoint, and that a resumed run is the same run."""
+"""What a long run relies on: when it saves, a log that fits the checkpoint, and a resume that is the same run."""
 
 from __future__ import annotations
 
