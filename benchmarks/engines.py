@@ -47,7 +47,7 @@ async def step_ms(engine: Engine, streams: int) -> float:
         await asyncio.gather(*(follow(s, i) for i, s in enumerate(running)))
         rounds.append((time.perf_counter() - began) / FRAMES * 1e3)
         for stream in running:
-            await engine.end(stream.name)
+            engine.end(stream.name)
     return statistics.median(rounds)
 
 
@@ -55,7 +55,7 @@ async def call_ms(url: str, shared: bool) -> float:
     """Median milliseconds of one stateless call whose crop travels as raw bytes or lies in shared memory."""
     client = aio.InferenceServerClient(url)
     info = TritonEngine([url])
-    await info.start()
+    await asyncio.to_thread(info.start)
     crop = moving_faces(1, 1)[0]
     others = {
         contract.PRIOR: info.info.scheme.mean_shape.reshape(1, -1),
@@ -84,18 +84,18 @@ async def call_ms(url: str, shared: bool) -> float:
         await client.unregister_system_shared_memory("crop")
         shared_memory.destroy_shared_memory_region(region)
     await client.close()
-    await info.close()
+    await asyncio.to_thread(info.close)
     return statistics.median(times)
 
 
 async def on_server(server: TritonProcess, streams: int) -> float:
     """``step_ms`` on a Triton server."""
     engine = TritonEngine([server.url])
-    await engine.start()
+    await asyncio.to_thread(engine.start)
     try:
         return await step_ms(engine, streams)
     finally:
-        await engine.close()
+        await asyncio.to_thread(engine.close)
 
 
 async def embedded_ms(streams: int) -> float:
@@ -104,7 +104,7 @@ async def embedded_ms(streams: int) -> float:
     try:
         return await step_ms(engine, streams)
     finally:
-        await engine.close()
+        await asyncio.to_thread(engine.close)
 
 
 def main() -> None:
@@ -126,13 +126,13 @@ def main() -> None:
                     sizes = {k: c - before.get(k, 0) for k, c in sorted(after.items()) if c > before.get(k, 0)}
                     print(f"{f'triton {strategy}, {n} streams':<28}{value:>8.2f}{value / embedded[n]:>15.2f}   {sizes}")
                 if strategy == "oldest":
-                    ways = {
+                    times = {
                         name: asyncio.run(call_ms(server.url, shared))
                         for name, shared in (("raw", False), ("shared memory", True))
                     }
     print(f"\n{'one acquire, crop as':<28}{'ms':>8}{'over raw':>15}")
-    for name, value in ways.items():
-        print(f"{name:<28}{value:>8.2f}{value / ways['raw']:>15.2f}")
+    for name, value in times.items():
+        print(f"{name:<28}{value:>8.2f}{value / times['raw']:>15.2f}")
 
 
 if __name__ == "__main__":

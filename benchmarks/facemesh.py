@@ -7,13 +7,11 @@ second row, what surrounds it in the session too: crop, look and tracking rules,
 
 from __future__ import annotations
 
-import asyncio
 import os
 import statistics
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -27,7 +25,7 @@ from red_align.engine.onnx_graph import OnnxGraph
 from red_align.frames import Frame
 from red_align.media.reader import DecodeLimits, open_media
 from red_align.tracking.detector import YuNetDetector
-from red_align.tracking.tracker import Session, TrackingOptions
+from red_align.tracking.tracker import Tracker
 from service.config.settings import MODEL_FOLDER, Settings
 
 ROUNDS, FRAMES = 9, 150
@@ -65,16 +63,14 @@ def step_time(graph: OnnxGraph, frame: Frame) -> float:
     return (time.perf_counter() - began) / FRAMES * 1e3
 
 
-async def session_time(engine: OnnxEngine, frames: list[Frame]) -> float:
-    """Milliseconds a frame of a session that follows one face; the first frame, with its detection, is left out."""
-    with ThreadPoolExecutor(1) as workers:
-        session = Session(engine, YuNetDetector(), workers, TrackingOptions())
-        await session.step(frames[0])
+def tracker_time(engine: OnnxEngine, frames: list[Frame]) -> float:
+    """Milliseconds a frame of a tracker that follows one face; the first frame, with its detection, is left out."""
+    with Tracker(engine=engine) as tracker:
+        tracker.process(frames[0])
         began = time.perf_counter()
         for frame in frames[1:]:
-            await session.step(frame)
+            tracker.process(frame)
         took = time.perf_counter() - began
-        await session.close()
     return took / (len(frames) - 1) * 1e3
 
 
@@ -99,11 +95,11 @@ def main() -> None:
     frames = read(Path(clip))
     graph = OnnxGraph(MODEL_FOLDER / "red.onnx", contract.STEP_INPUTS, contract.STEP_OUTPUTS, 1)
     engine = OnnxEngine(MODEL_FOLDER, threads=1)
-    rows: dict[str, list[float]] = {"FaceMesh, video mode": [], "red, one step": [], "session, a frame": []}
+    rows: dict[str, list[float]] = {"FaceMesh, video mode": [], "red, one step": [], "tracker, a frame": []}
     for _ in range(ROUNDS):
         rows["FaceMesh, video mode"].append(ask("time"))
         rows["red, one step"].append(step_time(graph, frames[0]))
-        rows["session, a frame"].append(asyncio.run(session_time(engine, frames)))
+        rows["tracker, a frame"].append(tracker_time(engine, frames))
     base = statistics.median(rows["FaceMesh, video mode"])
     print(f"{'one core, ' + Path(clip).name:<34}{'ms':>8}{'least':>8}{'over FaceMesh':>15}")
     for name, values in rows.items():

@@ -14,7 +14,6 @@ import os
 import sys
 import tempfile
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -28,15 +27,36 @@ from red_align.media.decode_pool import DecodePool
 from red_align.media.decode_process import ALLOCATOR
 from red_align.media.images import decode_frame
 from red_align.media.reader import DecodeLimits, Reader, open_media
+from service import lifecycle
 from service.config.settings import Settings
 from service.dataplane import ClipOptions, DataPlane, StreamOptions
+from service.factory import make_dataplane
 from tests.support.media import carphone_frames, jpeg, write_video
 
 RUNS = 7
 LIMITS = DecodeLimits(threads=2)
 
 
-@dataclass
+class DecodedHere:
+    """Takes the place of a PendingFrame."""
+
+    def __init__(self, data: bytes, limits: DecodeLimits) -> None:
+        self.data, self._limits = data, limits
+
+    def image(self) -> NDArray[np.uint8]:
+        """See PendingFrame.image."""
+        return decode_frame(self.data, self._limits.check)
+
+    def release(self) -> None:
+        """See PendingFrame.release."""
+
+    def __enter__(self) -> DecodedHere:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
 class InProcess:
     """Takes the place of a DecodePool: decodes where it is called."""
 
@@ -44,9 +64,12 @@ class InProcess:
         """See DecodePool.open_media."""
         return open_media(path, limits)
 
-    def decode_frame(self, data: bytes, limits: DecodeLimits) -> NDArray[np.uint8]:
-        """See DecodePool.decode_frame."""
-        return decode_frame(data, limits.check)
+    def begin_frame(self, data: bytes, limits: DecodeLimits) -> DecodedHere:
+        """See DecodePool.begin_frame."""
+        return DecodedHere(data, limits)
+
+    def begin_frame_ahead(self, data: bytes, limits: DecodeLimits) -> None:
+        """See DecodePool.begin_frame_ahead."""
 
 
 def alone(path: Path, pool: DecodePool | InProcess) -> float:
@@ -84,7 +107,7 @@ async def through(dataplane: DataPlane, work: Callable[[], Awaitable[None]]) -> 
 async def upload(dataplane: DataPlane, path: Path) -> None:
     """A clip, whole."""
     async with dataplane.clip(path, ClipOptions()) as clip:
-        assert len([result async for result in clip.results()]) > 0
+        assert len([index async for index in clip.results(lambda result: result.index)]) > 0
 
 
 async def stream(dataplane: DataPlane, pictures: list[bytes], *, ahead: bool) -> None:
@@ -92,7 +115,8 @@ async def stream(dataplane: DataPlane, pictures: list[bytes], *, ahead: bool) ->
     async with dataplane.stream(StreamOptions()) as live:
         for index, picture in enumerate(pictures):
             following = pictures[index + 1] if ahead and index + 1 < len(pictures) else b""
-            assert (await live.encoded(picture, float(index), following)).error is None
+            answer = partial(live.encoded, picture, float(index), following)
+            assert (await live.calls(answer)).error is None
 
 
 async def main() -> None:
@@ -102,8 +126,8 @@ async def main() -> None:
         frames = [np.asarray(cv2.resize(f, (1920, 1080)), np.uint8) for f in carphone_frames()]
         large = write_video(Path(temp) / "large.mp4", frames, rate=30)
         paths = [Path(sys.argv[1])] if len(sys.argv) > 1 else [small, large]
-        dataplane = DataPlane.from_settings(Settings())
-        await dataplane.start()
+        dataplane = make_dataplane(Settings())
+        await lifecycle.start(dataplane)
         print(f"{'isolated over not':<20}{'upload':>10}{'live':>10}{'single':>10}{'alone':>10}")
         for path in paths:
             pictures = [jpeg(f.image) for f in open_media(path, LIMITS).frames() if f.image is not None][:120]
@@ -112,7 +136,7 @@ async def main() -> None:
             single = await through(dataplane, partial(stream, dataplane, pictures, ahead=False))
             decoding = median_ratio(partial(alone, path), dataplane.decoders)
             print(f"{path.name:<20}{uploaded:>10.2f}{live:>10.2f}{single:>10.2f}{decoding:>10.2f}")
-        await dataplane.close()
+        await lifecycle.close(dataplane)
 
 
 if __name__ == "__main__":

@@ -18,8 +18,10 @@ from red_align import contract
 from red_align.crop import crop_face
 from red_align.engine.onnx_graph import OnnxGraph
 from red_align.tracking.detector import YuNetDetector
+from service import lifecycle
 from service.config.settings import MODEL_FOLDER, Settings
 from service.dataplane import ClipOptions, DataPlane
+from service.factory import make_dataplane
 from tests.support.media import carphone_frames, carphone_path
 
 ROUNDS = 7
@@ -52,21 +54,21 @@ def graph_times(batch: int) -> tuple[float, float]:
 
 async def clip_time(run: Callable[[DataPlane], Awaitable[int]]) -> float:
     """Median milliseconds a frame of a whole clip through the dataplane."""
-    dataplane = DataPlane.from_settings(Settings())
-    await dataplane.start()
+    dataplane = make_dataplane(Settings())
+    await lifecycle.start(dataplane)
     rounds = []
     for _ in range(3):
         began = time.perf_counter()
         count = await run(dataplane)
         rounds.append((time.perf_counter() - began) / count * 1e3)
-    await dataplane.close()
+    await lifecycle.close(dataplane)
     return statistics.median(rounds)
 
 
 async def one_clip(dataplane: DataPlane) -> int:
     """The car phone clip once."""
     async with dataplane.clip(carphone_path(), ClipOptions()) as run:
-        return len([result async for result in run.results()])
+        return len([index async for index in run.results(lambda result: result.index)])
 
 
 async def eight_clips(dataplane: DataPlane) -> int:

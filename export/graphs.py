@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from red.models.edge.network import PassResult, RedNetwork
+from red.models.edge.network import RedNetwork
+from red.models.results import PassResult
 
 
 class StepGraph(nn.Module):

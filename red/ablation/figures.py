@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from red.data.sequences import MovingFace, next_region
-from red.models.edge.network import PassResult, RedNetwork
+from red.models.edge.network import RedNetwork
+from red.models.results import PassResult
 from red.training.validate import to_image
 from red_align.contract import CROP_SIZE
 from red_align.crop import crop_face

@@ -3,7 +3,7 @@
 A network that was trained on mirrored pairs finds the same points in a picture and in its mirror image; the
 mean of the two, mirrored back, cannot lean to either side. Against it the people's labels of 300-W lie 0.8 px
 to the right, whatever the size of the picture, and the machine's labels of YTF 0.4 px and 1.8 % of the eye
-distance to the right, and lower. Each was measured on the training part alone (``red.data.label_offset``).
+distance to the right, and lower. Each was measured on the training part alone (``red.training.label_offset``).
 
 300-W is what landmarks are measured by, so its labels are left as they are: a mirrored picture keeps the shift
 to the same side, else mirroring would teach the network a compromise that is wrong in both. YTF's labels are

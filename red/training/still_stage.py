@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from red.data.batches import StillBatch
-from red.models.edge.network import PassResult, RedNetwork
+from red.models.edge.network import RedNetwork
+from red.models.results import PassResult
 from red.training.losses import (
     confidence_loss,
     coordinate_loss,

@@ -159,7 +159,8 @@ def certificates(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory
 
 def info(server: RunningServer, credentials: grpc.ChannelCredentials) -> pb.GetInfoResponse:
     with grpc.secure_channel(server.grpc, credentials) as channel:
-        return pb_grpc.FaceLandmarkServiceStub(channel).GetInfo(pb.GetInfoRequest(), timeout=10)
+        answer: pb.GetInfoResponse = pb_grpc.FaceLandmarkServiceStub(channel).GetInfo(pb.GetInfoRequest(), timeout=10)
+        return answer
 
 
 def test_both_servers_speak_tls_and_grpc_asks_for_a_certificate(

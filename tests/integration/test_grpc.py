@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import queue
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import cv2
 import grpc
@@ -31,7 +32,7 @@ def stub(server: RunningServer) -> Iterator[Stub]:
         yield Stub(channel)
 
 
-def config(**values: int | str) -> pb.AlignStreamRequest:
+def config(**values: Any) -> pb.AlignStreamRequest:
     return pb.AlignStreamRequest(config=pb.StreamConfig(**values))
 
 
@@ -54,7 +55,7 @@ def stream(stub: Stub, requests: list[pb.AlignStreamRequest]) -> list[pb.AlignSt
     return list(stub.AlignStream(iter(requests), timeout=60))
 
 
-def clip_requests(data: bytes, size: int = 65536, **values: int) -> Iterator[pb.AlignClipRequest]:
+def clip_requests(data: bytes, size: int = 65536, **values: Any) -> Iterator[pb.AlignClipRequest]:
     yield pb.AlignClipRequest(config=pb.ClipConfig(**values))
     for at in range(0, len(data), size):
         yield pb.AlignClipRequest(chunk=data[at : at + size])

@@ -49,7 +49,7 @@ def all_of(process: psutil.Process) -> float:
 
 def test_an_upload_of_500_mb_adds_less_than_64_mb(tmp_path: Path) -> None:
     """Uncompressed video, so that the file itself is large; the decoding processes count as well."""
-    frames = [cv2.resize(frame, (1280, 720)) for frame in carphone_frames()[:8]]
+    frames = [np.asarray(cv2.resize(frame, (1280, 720)), np.uint8) for frame in carphone_frames()[:8]]
     path = write_video(tmp_path / "large.avi", frames * 23, codec="rawvideo", pix_fmt="bgr24")
     assert path.stat().st_size > 500e6
     with running_server() as server:

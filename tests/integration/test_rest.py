@@ -108,8 +108,8 @@ def test_the_answer_fits_the_documented_models(answer: httpx.Response, client: h
 def test_coordinates_have_two_decimals_and_scores_three(answer: httpx.Response) -> None:
     body = json.loads(answer.text, parse_float=Decimal)
     for face in (face for frame in body["frames"] for face in frame["faces"]):
-        assert all(-Decimal(v).as_tuple().exponent <= 2 for v in [*face["landmarks"], *face["box"]])
-        assert all(-Decimal(v).as_tuple().exponent <= 3 for v in [*face["confidence"], face["score"]])
+        assert all(Decimal(v) == round(Decimal(v), 2) for v in [*face["landmarks"], *face["box"]])
+        assert all(Decimal(v) == round(Decimal(v), 3) for v in [*face["confidence"], face["score"]])
         assert all(0 <= v <= 1 for v in [*face["confidence"], face["score"]])
 
 

@@ -1,4 +1,4 @@
-"""``python -m tests.stress.fuzz``: the HTTP surface from our own OpenAPI, mangled clips, and everything that parses bytes.
+"""``python -m tests.stress.fuzz``: the HTTP surface from our own OpenAPI, mangled clips, and all that parses bytes.
 
 No answer of 500 and above but 503 with Retry-After, no crash, nothing that takes over 10 s.
 """

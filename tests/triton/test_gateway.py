@@ -92,11 +92,16 @@ def test_a_live_stream_survives_the_servers_death(triton: TritonProcess, make_tr
     assert np.abs(points_of(results) - points_of(wanted)).max() < SAME_PX
 
 
+def restart(server: TritonProcess) -> None:
+    server.kill()
+    server.start()
+
+
 def test_a_clip_survives_too_and_says_where(make_triton: Make) -> None:
     server = make_triton(delay_s=0.02)
     data = carphone_path().read_bytes()
     with gateway(server, TRITON_RECOVER_S="60") as there:
-        timer = threading.Timer(1.0, lambda: (server.kill(), server.start()))
+        timer = threading.Timer(1.0, restart, [server])
         timer.start()
         frames = httpx.post(f"{there.http}/align", content=data, headers=VIDEO, timeout=120).json()["frames"]
         timer.join()
@@ -132,7 +137,7 @@ def test_a_full_server_reaches_the_client_as_resource_exhausted(make_triton: Mak
         assert next(first).frame.index == 1
         with pytest.raises(grpc.RpcError) as refused:
             list(stub.AlignStream(requests(), timeout=60))
-        assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED  # type: ignore[attr-defined]
+        assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
         answer = httpx.post(f"{there.http}/align", content=carphone_path().read_bytes(), headers=VIDEO, timeout=60)
         assert "OVERLOADED" in answer.text
         never.set()

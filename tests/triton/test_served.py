@@ -44,7 +44,7 @@ def test_a_server_of_other_weights_is_told_from_ours(
 ) -> None:
     other = load_network(SHIPPED)
     with torch.no_grad():
-        other.f_trnn.gates.bias += 0.3
+        other.f_trnn.gates.bias.add_(0.3)
     assert main(["served", triton.url, str(checkpoint(other, tmp_path))]) == 1
     assert "points differ" in capsys.readouterr().err
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from red.models.edge.blocks import conv_bn_relu, residuals
+from red.models.blocks import conv_bn_relu, residuals
 from red.models.edge.pooling import Places, unpool
 from red.models.presets import Preset
 

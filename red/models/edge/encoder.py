@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from red.models.edge.blocks import Joined, conv_bn_relu, residuals
+from red.models.blocks import Joined, conv_bn_relu, residuals
 from red.models.edge.pooling import Places, pool_with_positions
 from red.models.presets import Preset
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import torch
 from torch import Tensor, nn
 
-from red.models.edge.blocks import biases_for_batch_norm
+from red.models.blocks import biases_for_batch_norm
 from red.models.edge.decoder import Decoder
 from red.models.edge.encoder import Encoder, Stem
 from red.models.edge.identity import IdentityClassifier
@@ -15,22 +13,8 @@ from red.models.edge.regression import Regression
 from red.models.edge.spatial import SpatialRecurrence
 from red.models.edge.temporal import TemporalRecurrence
 from red.models.presets import Preset
+from red.models.results import PassResult
 from red_align.schemes import SCHEMES
-
-
-class PassResult(NamedTuple):
-    """One pass: points and centres [N, L, 2], confidence logits [N, L], maps [N, L+1, 32, 32], memory, C_id.
-
-    ``measured`` are the points before they are weighed against the prior.
-    """
-
-    points: Tensor
-    centres: Tensor
-    confidence: Tensor
-    maps: Tensor
-    memory: Tensor
-    code_id: Tensor
-    measured: Tensor
 
 
 class RedNetwork(nn.Module):

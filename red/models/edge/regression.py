@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from red.models.edge.blocks import Joined, conv_bn_relu
+from red.models.blocks import Joined, conv_bn_relu
 from red.models.edge.decoder import map_channels
 from red.models.edge.encoder import Encoded
 from red.models.edge.fusion import PriorFusion

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from torch import nn
 
-from red.models.edge.blocks import conv_bn_relu
+from red.models.blocks import conv_bn_relu
 
 
 def conv_block(channels_in: int, channels_out: int, batch_norm: bool) -> nn.Sequential:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from red.models.edge.network import PassResult
 from red.models.paper.blocks import kaiming
 from red.models.paper.decoder import Decoder
 from red.models.paper.encoder import Encoder
@@ -17,6 +16,7 @@ from red.models.paper.preset import PaperPreset
 from red.models.paper.regression import Regression
 from red.models.paper.spatial import SpatialRecurrence
 from red.models.paper.temporal import TemporalRecurrence
+from red.models.results import PassResult
 from red_align.schemes import SCHEMES
 
 

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from red.data.batches import StillBatch
-from red.models.edge.network import PassResult
 from red.models.paper.network import PaperNetwork
+from red.models.results import PassResult
 from red.training.losses import confidence_loss, eye_px
 from red.training.paper.losses import offset_loss, person_loss, pixel_classes, pixel_loss
 from red.training.validate import to_image

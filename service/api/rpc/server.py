@@ -42,9 +42,7 @@ class GrpcServer:
             ],
         )
         self._health = health.aio.HealthServicer()
-        pb_grpc.add_FaceLandmarkServiceServicer_to_server(  # type: ignore[no-untyped-call]
-            FaceLandmarkServicer(dataplane), self._server
-        )
+        pb_grpc.add_FaceLandmarkServiceServicer_to_server(FaceLandmarkServicer(dataplane), self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         reflection.enable_server_reflection((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server)
         try:

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from export.folding import folded
-from red.models.edge.blocks import Joined, Residual, conv_bn_relu
+from red.models.blocks import Joined, Residual, conv_bn_relu
 from red.models.edge.network import RedNetwork
 from red.models.presets import BASE, EDGE, preset_from_dict
 from red_align.contract import MAX_MEMORY

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from red.data.augment import mirrored
-from red.data.label_offset import fit, label_offsets
 from red.data.labels import PEOPLE_SHIFT_OF_EYES, PEOPLE_SHIFT_PX, by_machine, by_people
 from red.models.edge.fusion import MAX_MOTION_PX, Fused, PriorFusion, carried_along
+from red.training.label_offset import fit, label_offsets
 from red_align.contract import CROP_SIZE
 from red_align.geometry import Similarity, fit_similarity
 from red_align.schemes import IBUG68
@@ -99,7 +99,9 @@ def test_the_offset_of_labels_is_found_whatever_the_networks_own_errors() -> Non
     patched = {id(s): region(f.points, IBUG68) for s, f in zip(shifted, faces, strict=True)}
     with pytest.MonkeyPatch.context() as patch:
         order = iter(shifted)
-        patch.setattr("red.data.label_offset.region_from_landmarks", lambda points, scheme: patched[id(next(order))])
+        patch.setattr(
+            "red.training.label_offset.region_from_landmarks", lambda points, scheme: patched[id(next(order))]
+        )
         after, eyes = label_offsets(network, shifted)
     np.testing.assert_allclose(after - before, [[1.5, -0.5]] * 3, atol=1e-6)
     assert eyes == pytest.approx([IBUG68.eye_distance(f.points) for f in faces])
@@ -109,7 +111,7 @@ def test_a_symmetric_answer_gives_the_shift_itself(monkeypatch: pytest.MonkeyPat
     truth = astronaut_face()
     inside = region_from_landmarks(truth.points, IBUG68).to_crop(CROP_SIZE).apply(truth.points)
     answers = iter([inside[None], mirrored(inside)[None]])  # a network that finds the same points in the mirror
-    monkeypatch.setattr("red.data.label_offset.find", lambda network, crops: next(answers))
+    monkeypatch.setattr("red.training.label_offset.find", lambda network, crops: next(answers))
     offsets, _ = label_offsets(lively_network("ibug68"), [truth])
     np.testing.assert_allclose(offsets, 0.0, atol=1e-6)
 

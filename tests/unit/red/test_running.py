@@ -13,7 +13,8 @@ import torch
 from red.training.checkpoint import NAME
 from red.training.running import Watch, trim_log
 from red.training.train import LOG, Trainer, arguments
-from tests.unit.red.test_training import command_line, write_data
+from tests.support.faces import write_training_data
+from tests.unit.red.test_training import command_line
 
 
 def test_a_checkpoint_is_due_by_time(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,7 +72,7 @@ def trained(data: Path, out: Path, monkeypatch: pytest.MonkeyPatch, stops: tuple
 def test_a_run_that_was_stopped_is_bit_for_bit_the_run_that_was_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    data = write_data(tmp_path / "data")
+    data = write_training_data(tmp_path / "data")
     whole = trained(data, tmp_path / "whole", monkeypatch)
     pieces = trained(data, tmp_path / "pieces", monkeypatch, stops=(1, 4))
     one, other = (torch.load(out / NAME, weights_only=True) for out in (whole, pieces))

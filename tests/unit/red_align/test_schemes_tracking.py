@@ -204,7 +204,8 @@ def scene(seed: int) -> NDArray[np.uint8]:
 def test_an_appearance_has_mean_0_and_length_1_whatever_the_light(scheme: PointScheme) -> None:
     points = scheme.mean_shape * 2.0 + (100.0, 80.0)
     descriptor = appearance_descriptor(scene(0), region_from_landmarks(points, scheme))
-    assert (descriptor.shape, descriptor.dtype) == ((DESCRIPTOR_SIZE * DESCRIPTOR_SIZE,), np.float32)
+    assert descriptor.shape == (DESCRIPTOR_SIZE * DESCRIPTOR_SIZE,)
+    assert descriptor.dtype == np.float32
     assert descriptor.mean() == pytest.approx(0.0, abs=1e-6)
     assert np.linalg.norm(descriptor) == pytest.approx(1.0, abs=1e-5)
     dimmed = appearance_descriptor((scene(0) * 0.5 + 20).astype(np.uint8), region_from_landmarks(points, scheme))

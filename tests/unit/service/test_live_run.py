@@ -9,7 +9,7 @@ import pytest
 
 from red_align.errors import BadFrame, Overloaded
 from red_align.frames import FrameStatus
-from red_align.media.decode_pool import DecodePool
+from red_align.media.decode_pool import DecodePool, PendingFrame
 from red_align.media.reader import DecodeLimits
 from red_align.tracking.tracker import Tracker
 from service.streams.live import LiveRun
@@ -28,11 +28,11 @@ class CountingPool(DecodePool):
         super().__post_init__()
         self.begun: list[tuple[int, bool]] = []
 
-    def begin_frame(self, data, limits):  # type: ignore[no-untyped-def]
+    def begin_frame(self, data: bytes, limits: DecodeLimits) -> PendingFrame:
         self.begun.append((FRAMES.index(data) if data in FRAMES else -1, False))
         return super().begin_frame(data, limits)
 
-    def begin_frame_ahead(self, data, limits):  # type: ignore[no-untyped-def]
+    def begin_frame_ahead(self, data: bytes, limits: DecodeLimits) -> PendingFrame | None:
         self.begun.append((FRAMES.index(data) if data in FRAMES else -1, True))
         return super().begin_frame_ahead(data, limits)
 

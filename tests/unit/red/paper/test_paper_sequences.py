@@ -12,7 +12,7 @@ from torch import Tensor
 
 import red.training.paper.sequences
 from red.data.sequences import MovingFace
-from red.models.edge.network import PassResult
+from red.models.results import PassResult
 from red.training.paper.data import near_the_face, read_clips
 from red.training.paper.sequences import FilmedFace, Moving, next_frame, sequence_loss, some_sequences
 from red.training.paper.stages import STAGES, set_stage
