@@ -4,8 +4,8 @@
 
 BASELINE is a folder with ``red.onnx``; each NAME is preset ``edge`` with other fields of ``red.models.presets.Preset``,
 such as ``narrow=enc32:16,dec32:16,reg:16/48/48``. Without any, a few are compared. ``edge`` and ``base`` as the code
-builds them are always among them. Weights are random: they have no part in the time. Rounds take all networks in turn, time
-is that of the thread, so that others on the machine disturb little, and ratios are medians over the rounds.
+builds them are always among them. Weights are random: they have no part in the time. Rounds take all networks in
+turn, time is that of the thread, so that others on the machine disturb little, and ratios are medians over the rounds.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""MediaPipe FaceMesh in video mode on one core, told what to do by lines on stdin; run in an environment of its own.
+"""MediaPipe FaceMesh in video mode on one core, driven by lines on stdin; run in an environment of its own.
 
 ``time``: one round over the clip, milliseconds a frame. ``jitter``: mean second difference of its 468 points over
 the distance of the outer eye corners, percent.

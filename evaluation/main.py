@@ -72,7 +72,7 @@ class Evaluation:
         return self.dataplane.tracking
 
     async def run(self) -> None:
-        """Judge what there is."""
+        """Evaluate what there is."""
         info = self.engine.info
         print(f"model {info.preset} of run {info.training_run}, {info.scheme.name}; data {self.args.data.name}")
         self.args.out.mkdir(parents=True, exist_ok=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from export.accuracy import ACCURACY_HEAD, calibration_crops, judged_faces
+from export.accuracy import ACCURACY_HEAD, calibration_crops, validation_faces
 from export.onnx_files import write_onnx
 from export.parity import FRAMES, MAX_POINT_PX, SEQUENCES, TABLE_HEAD, check_parity, moving_faces
 from export.precision.variants import Refused, write_variant
@@ -93,13 +93,13 @@ def compare(title: str, ours: Runner, theirs: Runner, limit: float | None = MAX_
 
 def _variant(network: RedNetwork, plain: Path, folder: Path, options: argparse.Namespace) -> Path:
     crops = calibration_crops(options.calibrate) if options.precision == "int8" else None
-    faces = judged_faces(options.validate)
-    judged = write_variant(network, plain, folder, options.precision, faces, crops)
+    faces = validation_faces(options.validate)
+    result = write_variant(network, plain, folder, options.precision, faces, crops)
     compare(f"graphs in {options.precision}", GraphRunner(folder), TorchRunner(network), None)
     print(ACCURACY_HEAD)
-    print(judged.fp32.row("fp32"))
-    print(judged.variant.row(options.precision))
-    judged.require()
+    print(result.fp32.row("fp32"))
+    print(result.variant.row(options.precision))
+    result.require()
     return folder
 
 

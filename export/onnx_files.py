@@ -120,8 +120,8 @@ def _trace(
 def _name_by_parts(model: onnx.ModelProto) -> None:
     """Name every node for the part of the network that it comes from, as in ``f_enc.stage8.0.0/node_Conv_7``."""
     for node in model.graph.node:
-        told = {entry.key: entry.value for entry in node.metadata_props}.get("pkg.torch.onnx.name_scopes", "[]")
-        modules = [str(scope) for scope in ast.literal_eval(told)][:-1]
+        reported = {entry.key: entry.value for entry in node.metadata_props}.get("pkg.torch.onnx.name_scopes", "[]")
+        modules = [str(scope) for scope in ast.literal_eval(reported)][:-1]
         part = modules[-1].removeprefix("network.") if modules else ""
         node.name = f"{part}/{node.name}"
 

@@ -137,14 +137,14 @@ class Smoke:
         try:
             await asyncio.wait_for(self.step(late, face, self.mean, self.fresh, timeout=500_000, **start), 30)
         except InferenceServerException as error:
-            told = f"{error.status()}: {error.message()}"
+            reported = f"{error.status()}: {error.message()}"
         except TimeoutError:
             raise Failed("a full server lets a START wait, though it carries a timeout") from None
         else:
             raise Failed(f"more than {self.slots} sequences were admitted")
         await asyncio.gather(*(self.end(name) for name in names))
         await self.follow(0)
-        return told
+        return reported
 
     async def check_idle(self) -> str:
         """A sequence that was idle for too long is forgotten, and says so."""
@@ -204,12 +204,12 @@ async def drive(url: str, options: argparse.Namespace) -> int:
     failed = 0
     for check in checks:
         try:
-            told, word = await check(), "pass"
+            reported, word = await check(), "pass"
         except Skipped as reason:
-            told, word = str(reason), "skip"
+            reported, word = str(reason), "skip"
         except (Failed, InferenceServerException) as error:
-            told, word, failed = str(error), "FAIL", failed + 1
-        print(f"{word}  {check.__name__.removeprefix('check_'):<8} {told}", flush=True)
+            reported, word, failed = str(error), "FAIL", failed + 1
+        print(f"{word}  {check.__name__.removeprefix('check_'):<8} {reported}", flush=True)
     await smoke.client.close()
     return failed
 

@@ -33,10 +33,10 @@ class ServedRunner:
         self._loop = asyncio.Runner()
         self._client = self._run(_connect(url))
         config = self._run(self._client.get_model_config(contract.STEP_GRAPH)).config
-        told = {name: value.string_value for name, value in config.parameters.items()}
-        self.scheme = SCHEMES[told["scheme"]]
-        self.mean: Array = np.array(told["mean_shape"].split(","), np.float32)
-        self.memory_size = int(told["memory"])
+        reported = {name: value.string_value for name, value in config.parameters.items()}
+        self.scheme = SCHEMES[reported["scheme"]]
+        self.mean: Array = np.array(reported["mean_shape"].split(","), np.float32)
+        self.memory_size = int(reported["memory"])
         self.backend: str = config.backend
         self._names: dict[int, str] = {}
 

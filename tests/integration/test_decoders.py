@@ -22,9 +22,9 @@ def decoders(server: RunningServer) -> list[psutil.Process]:
 
 
 @pytest.mark.parametrize(
-    ("number", "told"), [(signal.SIGKILL, "crashed"), (signal.SIGSTOP, "did not answer")], ids=["crash", "hang"]
+    ("number", "reported"), [(signal.SIGKILL, "crashed"), (signal.SIGSTOP, "did not answer")], ids=["crash", "hang"]
 )
-def test_a_stream_outlives_its_decoders(number: int, told: str) -> None:
+def test_a_stream_outlives_its_decoders(number: int, reported: str) -> None:
     frames = carphone_frames()
     with (
         running_server(DECODE_PATIENCE_S="1.5", DECODE_SPARE="1") as server,
@@ -41,7 +41,7 @@ def test_a_stream_outlives_its_decoders(number: int, told: str) -> None:
         to_send.put(encoded(jpeg(frames[1]), 1.0))
         answer = next(responses).frame
         assert (answer.index, answer.status, answer.error.reason) == (1, pb.FRAME_STATUS_ERROR, "BAD_FRAME")
-        assert told in answer.error.message
+        assert reported in answer.error.message
         to_send.put(encoded(jpeg(frames[2]), 2.0))
         answer = next(responses).frame
         assert (answer.index, [face.track_id for face in answer.faces]) == (2, [0])

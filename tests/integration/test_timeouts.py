@@ -104,8 +104,8 @@ def test_an_upload_that_stops_arriving_is_told_so(strict: RunningServer, head: b
     assert first.startswith(b"HTTP/1.1 408 ")
     assert b"connection: close" in first.lower()
     response = httpx.Response(408, headers={"content-type": "application/json"}, content=rest)
-    told = check_error(response, 408, "CLIENT_TOO_SLOW")
-    assert (told["code"], told["metadata"]) == ("DEADLINE_EXCEEDED", {"limit": "client_timeout_s"})
+    reported = check_error(response, 408, "CLIENT_TOO_SLOW")
+    assert (reported["code"], reported["metadata"]) == ("DEADLINE_EXCEEDED", {"limit": "client_timeout_s"})
 
 
 def test_an_upload_that_trickles_is_given_up(strict: RunningServer) -> None:

@@ -44,7 +44,7 @@ def test_the_exporters_own_comparison_holds_for_seven_points(make_triton: Make, 
 def test_the_gateway_answers_with_seven_points(make_triton: Make, graphs: Path) -> None:
     server = make_triton(graphs=graphs)
     # Random weights are sure of nothing, so every score is taken.
-    limits = {"LOST_BELOW": "0", "BEGIN_ABOVE": "0"}
+    limits = {"TRACK_LOST_THRESHOLD": "0", "TRACK_ACTIVATION_THRESHOLD": "0"}
     with running_server(ENGINE="triton", TRITON_URL=server.url, **limits) as dataplane:
         info = httpx.get(f"{dataplane.http}/v1/info").json()
         assert (info["scheme"], info["num_points"], len(info["mean_shape"])) == ("ibug7", 7, 14)

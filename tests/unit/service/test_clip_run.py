@@ -1,4 +1,4 @@
-"""A clip's answer is whole however it ends: an error in mid-clip is told in it."""
+"""A clip's answer is whole however it ends: an error in mid-clip is reported in it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings: read from RED_ variables, wrong ones told all at once by name."""
+"""Settings: read from RED_ variables, wrong ones reported all at once by name."""
 
 from __future__ import annotations
 
