@@ -32,7 +32,7 @@ class Client:
 
     key: str = ""
     interval_s: float = 1.0 / RATE
-    flow: int = pb.FLOW_BLOCK
+    flow: pb.Flow = pb.FLOW_BLOCK
     resume_every: int = 5
     answers: dict[int, list[pb.FrameResult]] = field(default_factory=dict)
     waits_s: list[float] = field(default_factory=list)

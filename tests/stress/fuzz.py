@@ -24,7 +24,7 @@ from red_align.errors import RedAlignError
 from red_align.media.images import decode_frame
 from red_align.media.reader import DecodeLimits
 from red_align.schemes import IBUG68
-from red_align.tracking.state import SessionState
+from red_align.tracking.state import TrackerState
 from red_align.v1 import face_landmarks_pb2 as pb
 from service.streams.resume_token import TokenSealer
 from tests.stress.mangled import HANG_S, mangled_clips, untrue
@@ -70,7 +70,7 @@ def parsers() -> list[tuple[str, Callable[[], None]]]:
     limits = DecodeLimits(max_frame_pixels=200_000)
     pictures = [jpeg(carphone_frames()[0]), png(carphone_frames()[0])]
     sealer = TokenSealer([], 60.0)
-    state = SessionState((), 3, 7, (64, 48), 1, 0.5)
+    state = TrackerState((), 3, 7, (64, 48), 1, 0.5)
     token, packed = sealer.seal(state, "ann", MODEL), state.to_bytes()
     config = settings(
         max_examples=CASES // 4,
@@ -110,7 +110,7 @@ def parsers() -> list[tuple[str, Callable[[], None]]]:
     @given(st.one_of(st.binary(max_size=300), st.builds(lambda c, k: mangle(packed, c, k), spots, st.floats(0.1, 1))))
     def states(data: bytes) -> None:
         try:
-            SessionState.from_bytes(data)
+            TrackerState.from_bytes(data)
         except ValueError:
             return
 

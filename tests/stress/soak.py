@@ -10,6 +10,7 @@ import contextlib
 import random
 import sys
 import time
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 import grpc
@@ -65,7 +66,7 @@ async def stall(address: str, tally: Tally, rng: random.Random) -> None:
     """A client that sends and reads nothing for a while, then all."""
     count = rng.randint(10, 60)
 
-    async def requests():  # type: ignore[no-untyped-def]
+    async def requests() -> AsyncIterator[pb.AlignStreamRequest]:
         yield pb.AlignStreamRequest(config=pb.StreamConfig(flow=pb.FLOW_LATEST))
         for index in range(count):
             yield frame(index)

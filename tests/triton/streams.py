@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
 import numpy as np
@@ -19,9 +19,21 @@ OTHER_PX = 0.1
 
 
 @asynccontextmanager
-async def engine_of(*urls: str, **options: float) -> AsyncIterator[TritonEngine]:
+async def engine_of(
+    *urls: str,
+    deadline_s: float = 5.0,
+    recover_s: float = 20.0,
+    admission_s: float = 0.5,
+    max_sequences: int = 1024,
+) -> AsyncIterator[TritonEngine]:
     """An engine that has reached its server."""
-    engine = TritonEngine(urls, **options)
+    engine = TritonEngine(
+        urls,
+        deadline_s=deadline_s,
+        recover_s=recover_s,
+        admission_s=admission_s,
+        max_sequences=max_sequences,
+    )
     await asyncio.to_thread(engine.start)
     try:
         yield engine
@@ -53,7 +65,7 @@ class Stream:
         self.started = True
         return self.last
 
-    async def run(self, crops: Sequence[NDArray[np.uint8]]) -> NDArray[np.float64]:
+    async def run(self, crops: Iterable[NDArray[np.uint8]]) -> NDArray[np.float64]:
         """Points [T, L, 2] of all crops; the sequence is ended."""
         points = [(await self.step(crop)).points for crop in crops]
         self.engine.end(self.name)

@@ -7,6 +7,7 @@ import signal
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from export.parity import moving_faces
 from red_align.engine.base import StepRequest
@@ -19,7 +20,7 @@ from tests.triton.streams import OTHER_PX, SAME_PX, Stream, apart, engine_of, su
 FRAMES, BREAK = 40, 20
 
 
-async def undisturbed(triton: TritonProcess, crops: np.ndarray) -> np.ndarray:
+async def undisturbed(triton: TritonProcess, crops: NDArray[np.uint8]) -> NDArray[np.float64]:
     async with engine_of(triton.url) as engine:
         return await Stream(engine, "undisturbed").run(crops)
 
