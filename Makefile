@@ -42,7 +42,7 @@ lint: $(DEV)/.done ## style, types, and which room may import which
 train: $(DEV)/.done ## train on DATA (300w/{train,val}, ytf/{train,val}) into RUN; resumes
 	$(DEV)/bin/python -m red.training.train --data $(DATA) --out $(RUN)
 
-eval: $(DEV)/.done ## judge MODEL (a red.onnx) on DATA: pictures with .pts, 300-VW folders, clips
+eval: $(DEV)/.done ## evaluate MODEL (a red.onnx) on DATA: pictures with .pts, 300-VW folders, clips
 	$(DEV)/bin/python -m evaluation $(DATA) $(if $(MODEL),--model $(MODEL))
 
 export: $(DEV)/.done ## export RUN's checkpoint to OUT (red_align/weights/edge), with a parity check (FLAGS="--precision fp16 ...")

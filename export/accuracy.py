@@ -38,7 +38,7 @@ class Accuracy:
 ACCURACY_HEAD = f"{'precision':<14}{'first %':>10}{'next %':>10}{'median %':>10}"
 
 
-def validation_draws(folder: Path, draws: int = 5) -> Draws:
+def validation_faces(folder: Path, draws: int = 5) -> Draws:
     """Crops of all faces below a folder, by the protocol; raises ValueError where there is none."""
     return _drawn(folder, draws, seed=0)
 

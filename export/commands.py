@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from export.accuracy import ACCURACY_HEAD, calibration_crops, validation_draws
+from export.accuracy import ACCURACY_HEAD, calibration_crops, validation_faces
 from export.onnx_files import write_onnx
 from export.parity import FRAMES, MAX_POINT_PX, SEQUENCES, TABLE_HEAD, check_parity, moving_faces
 from export.precision.variants import Refused, write_variant
@@ -93,7 +93,7 @@ def compare(title: str, ours: Runner, theirs: Runner, limit: float | None = MAX_
 
 def _variant(network: RedNetwork, plain: Path, folder: Path, options: argparse.Namespace) -> Path:
     crops = calibration_crops(options.calibrate) if options.precision == "int8" else None
-    faces = validation_draws(options.validate)
+    faces = validation_faces(options.validate)
     result = write_variant(network, plain, folder, options.precision, faces, crops)
     compare(f"graphs in {options.precision}", GraphRunner(folder), TorchRunner(network), None)
     print(ACCURACY_HEAD)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from red.models.edge.network import RedNetwork
 
 _MAPS = ("stem", "f_enc", "f_denc")
-"""Parts whose inputs and outputs are feature maps; f_REG's ``at...`` and f_sRNN's ``mix`` are added to them."""
+"""Parts whose inputs and outputs are feature maps; f_REG's ``at...`` are added to them."""
 
 
 def halved(network: RedNetwork) -> RedNetwork:
@@ -38,7 +38,7 @@ def halved(network: RedNetwork) -> RedNetwork:
 def _half_modules(network: nn.Module) -> Iterator[nn.Module]:
     for name, module in network.named_modules():
         parent, _, child = name.rpartition(".")
-        if name in _MAPS or name == "f_srnn.mix" or (parent == "f_reg" and child.startswith("at")):
+        if name in _MAPS or (parent == "f_reg" and child.startswith("at")):
             yield module
 
 

@@ -50,7 +50,7 @@ def write_variant(
 ) -> EvaluationResult:
     """Write both graphs in fp16 or int8 to a folder and evaluate them on labelled faces, beside fp32's in ``plain``.
 
-    ``calibration`` are crops [K, 128, 128, 3], which int8 needs. The files are written whatever the judgement; the
+    ``calibration`` are crops [K, 128, 128, 3], which int8 needs. The files are written whatever the result; the
     caller writes to a folder of its own and keeps what passes.
     """
     if precision == "fp16":

@@ -66,6 +66,6 @@ def _arguments(inputs: tuple[str, ...], metadata: dict[str, str], max_batch: int
         f"--{kind}Shapes=" + ",".join(f"{name}:{'x'.join(map(str, [n, *dims]))}" for name, dims in shapes.items())
         for kind, n in sizes.items()
     ]
-    # What was evaluated is what is built: a variant keeps the types of its graph, and fp32 has all its bits (TF32 has 11).
+    # What was evaluated is what is built: a variant keeps its graph's types, and fp32 has all its bits (TF32 has 11).
     exact = metadata.get("precision", "fp32") == "fp32"
     return [*given, "--noTF32" if exact else "--stronglyTyped"]

@@ -4,7 +4,7 @@
 
 Parts that can be taken out of a trained network are taken out of it: passes, the prior, f_tRNN, the regression
 on top of the maps' centres. Parts that shape training (identity supervision, batch norm) are trained without,
-by short runs of the same length that differ in nothing else; ``--checkpoint`` judges a finished run as well.
+by short runs of the same length that differ in nothing else; ``--checkpoint`` evaluates a finished run as well.
 Single frames and videos have tables of their own: a method that may look back is not compared with one that may not.
 """
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from red.data.harder import erased, low_resolution, shaded
 from red_align.contract import CROP_SIZE
 from red_align.crop import crop_face
 from red_align.datasets.labelled_faces import LabelledFace
@@ -78,14 +79,20 @@ def mirrored(points: NDArray[np.float64], shift: NDArray[np.float64] | None = No
 
 
 def spoil(crop: Crop, rng: Generator) -> Crop:
-    """Light, colour, blur, low resolution, noise, JPEG and occluding patches, each with some probability."""
-    crop = relit(crop, rng)
+    """Light, colour, blur, low resolution, noise, JPEG and what hides the face, each with some probability."""
+    plain, crop = crop, relit(crop, rng)
+    if rng.random() < 0.20:
+        crop = shaded(crop, rng)
     if rng.random() < 0.10:
         crop = np.repeat(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)[:, :, None], 3, axis=2)
     if rng.random() < 0.35:
         crop = occluded(crop, rng)
+    if rng.random() < 0.15:
+        crop = erased(crop, plain, rng)
     if rng.random() < 0.20:
         crop = blurred(crop, rng)
+    if rng.random() < 0.04:
+        crop = low_resolution(crop, rng)
     if rng.random() < 0.20:
         side = int(rng.uniform(32, 96))
         small = cv2.resize(crop, (side, side), interpolation=cv2.INTER_AREA)

@@ -14,7 +14,7 @@ class Preset:
     """Sizes of the network. Widths are channels; maps of the recurrent part are 32x32 for a 128x128 crop.
 
     ``square_px`` are the paper's label sizes of the three passes in crop pixels (7, 5, 3); a tracked step
-    draws its prior at the last of them.
+    draws its prior at the last of them. ``depth`` residual blocks follow the stem and each stage from 16x16 down.
     """
 
     name: str = "edge"
@@ -31,6 +31,7 @@ class Preset:
     reg: tuple[int, int, int] = (32, 48, 48)
     reg_hidden: int = 256
     lstm: int = 128
+    depth: int = 0
     square_px: tuple[float, ...] = (7.0, 5.0, 3.0)
     identities: int = 0
     batch_norm: bool = True
@@ -50,7 +51,24 @@ class Preset:
 
 
 EDGE = Preset()
-PRESETS = {EDGE.name: EDGE}
+BASE = Preset(
+    name="base",
+    stem=(24, 48),
+    label_width=16,
+    enc32=48,
+    enc16=96,
+    enc8=192,
+    code=256,
+    dec8=96,
+    dec16=64,
+    dec32=48,
+    reg=(64, 96, 96),
+    reg_hidden=384,
+    lstm=256,
+    depth=1,
+)
+"""Accuracy before speed: what teaches ``edge``, and for hosts that have the time."""
+PRESETS = {preset.name: preset for preset in (EDGE, BASE)}
 """What red.training.train trains; ``paper`` has a training of its own, red.training.paper.train."""
 ALL_PRESETS: dict[str, Preset | PaperPreset] = {**PRESETS, PAPER.name: PAPER}
 

@@ -1,4 +1,4 @@
-"""What one pass of either network gives."""
+"""What one pass of a network gives, of either preset."""
 
 from __future__ import annotations
 

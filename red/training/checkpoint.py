@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import torch
 
@@ -23,31 +25,44 @@ def save_checkpoint(
     optimiser: torch.optim.Optimizer,
     step: int,
     arguments: dict[str, object],
+    progress: Mapping[str, object] | None = None,
 ) -> None:
-    """Write the checkpoint; a run that is cut off leaves the last one whole."""
+    """Write the checkpoint; a run that is cut off leaves the last one whole, and so does a machine.
+
+    ``progress`` (plain values) and the state of torch's random numbers make the resumed run the same run.
+    """
     values = {
         "preset": network.preset.as_dict(),
         "step": step,
         "network": network.state_dict(),
         "average": average.state_dict(),
         "optimiser": optimiser.state_dict(),
+        "random": torch.get_rng_state(),
+        "progress": dict(progress or {}),
         "arguments": {k: v if isinstance(v, int | float | bool | None) else str(v) for k, v in arguments.items()},
     }
     new = path.with_name(path.name + ".new")
-    torch.save(values, new)
+    with new.open("wb") as file:
+        torch.save(values, file)
+        file.flush()
+        os.fsync(file.fileno())
     new.replace(path)
 
 
-def load_checkpoint(folder: Path, network: RedNetwork, average: RedNetwork, optimiser: torch.optim.Optimizer) -> int:
-    """Load the folder's checkpoint into all three and give its step; 0 where there is none."""
+def load_checkpoint(
+    folder: Path, network: RedNetwork, average: RedNetwork, optimiser: torch.optim.Optimizer
+) -> tuple[int, dict[str, Any]]:
+    """Load the folder's checkpoint into all three; gives its step and its progress (0 and nothing: there is none)."""
     path = folder / NAME
     if not path.exists():
-        return 0
+        return 0, {}
     values = torch.load(path, map_location="cpu", weights_only=True)
     network.load_state_dict(values["network"])
     average.load_state_dict(values["average"])
     optimiser.load_state_dict(values["optimiser"])
-    return int(values["step"])
+    if "random" in values:
+        torch.set_rng_state(values["random"])
+    return int(values["step"]), values.get("progress", {})
 
 
 def save_weights(checkpoint: Path, out: Path) -> None:

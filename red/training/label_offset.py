@@ -1,4 +1,4 @@
-"""By how much labels lie beside where mirror symmetry puts them: ``python -m red.training.label_offset RUN FOLDER``.
+"""How far labels lie beside the place that mirror symmetry gives: ``python -m red.training.label_offset RUN FOLDER``.
 
 RUN is a checkpoint that was trained on mirrored pairs, FOLDER holds labelled faces (training ones, never those of
 validation). A face's points are found in its crop and in the mirrored crop; their mean cannot lean to a side, so

@@ -30,10 +30,11 @@ def still_loss(network: RedNetwork, batch: StillBatch, identity: float = IDENTIT
     first = StillRows(batch.points[:begin], batch.weight[:begin], batch.face[:begin], batch.person[:begin])
     stem = network.stem(to_image(batch.crop))
     prior, memory = network.mean_prior(begin), network.fresh_memory(begin)
+    classes = map_targets(first.points)  # the same for all passes
     total = torch.zeros(())
     for number, size in enumerate(network.preset.square_px):
         result = network.one_pass(stem[:begin], prior, network.sizes(prior, size), memory)
-        loss, parts = _pass_loss(network, result, first, identity)
+        loss, parts = _pass_loss(network, result, first, classes, identity)
         total = total + PASS_WEIGHTS[number] * loss
         prior = result.points.detach()
     again = len(batch.carry)
@@ -42,7 +43,7 @@ def still_loss(network: RedNetwork, batch: StillBatch, identity: float = IDENTIT
         prior = next_prior(prior[:again], batch.carry, batch.spoilt, network.mean)
         smallest = network.sizes(prior, network.preset.square_px[-1])
         tracked = network.one_pass(stem[begin:], prior, smallest, result.memory[:again])
-        loss, more = _pass_loss(network, tracked, then, identity)
+        loss, more = _pass_loss(network, tracked, then, map_targets(then.points), identity)
         total = total + loss
         parts["tracked"] = more["points"]
     return total, parts
@@ -64,15 +65,14 @@ def next_prior(points: Tensor, carry: Tensor, spoilt: Tensor, mean: Tensor) -> T
 
 
 def _pass_loss(
-    network: RedNetwork, result: PassResult, rows: StillRows, share: float
+    network: RedNetwork, result: PassResult, rows: StillRows, targets: tuple[Tensor, Tensor], share: float
 ) -> tuple[Tensor, dict[str, float]]:
     truth, weight, face, person = rows
     eyes = eye_px(truth, network.scheme)
-    classes, pixels = map_targets(truth)
     points = coordinate_loss(result.points, truth, weight, eyes)
     measured = coordinate_loss(result.measured, truth, weight, eyes)
     centres = coordinate_loss(result.centres, truth, weight, eyes)
-    maps = detection_loss(result.maps, classes, pixels, weight)
+    maps = detection_loss(result.maps, *targets, weight)
     sure = confidence_loss(result.confidence, result.points, truth, eyes, face, weight)
     identity = identity_loss(network.f_cls(result.code_id), person)
     loss = points + MEASURED * measured + CENTRES * centres

@@ -25,6 +25,8 @@ from red.data.labels import by_machine, by_people
 from red.models.edge.network import RedNetwork
 from red.models.presets import PRESETS
 from red.training.checkpoint import HELD, NAME, load_checkpoint, load_weights, save_checkpoint
+from red.training.precision import maps_in_bfloat16, supported
+from red.training.running import Watch, trim_log
 from red.training.still_stage import IDENTITY, still_loss
 from red.training.temporal_stage import sequence_loss
 from red.training.validate import summary
@@ -32,6 +34,7 @@ from red_align.datasets.labelled_faces import LabelledFace, read_faces
 from red_align.datasets.protocol import Draws, draw
 
 log = logging.getLogger("red.training.train")
+LOG = "log.jsonl"
 HOLD = 0.6
 """Share of the still stage at the full rate."""
 
@@ -50,12 +53,16 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--temporal-rate", type=float, default=4e-4)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--every", type=int, default=500, help="steps between validations and checkpoints")
+    parser.add_argument("--every", type=int, default=500, help="steps between validations")
+    parser.add_argument("--save-minutes", type=float, default=10.0, help="minutes between checkpoints")
     parser.add_argument("--init", type=Path, default=None, help="weights to begin from (a checkpoint of this preset)")
     parser.add_argument("--limit", type=int, default=None, help="faces read of each set, for a quick try")
     parser.add_argument("--strict", action="store_true", help="refuse bad data instead of skipping it")
     parser.add_argument("--identity", type=float, default=IDENTITY, help="weight of the identity loss")
     parser.add_argument("--no-batch-norm", action="store_true", help="biases instead (for comparison)")
+    parser.add_argument(
+        "--bfloat16", choices=("auto", "yes", "no"), default="no", help="feature maps; auto: where the processor has it"
+    )
     return parser.parse_args(argv)
 
 
@@ -77,9 +84,12 @@ class Trainer:
         if args.init is not None:
             load_weights(args.init, self.network)
         self.average = deepcopy(self.network).requires_grad_(False)
+        if args.bfloat16 == "yes" or (args.bfloat16 == "auto" and supported()):
+            maps_in_bfloat16(self.network)
         self.optimiser = torch.optim.AdamW(parameter_groups(self.network), lr=args.rate)
         self.step = 0
         self.started = time.monotonic()
+        self.watch = Watch(args.save_minutes)
         self.sums: dict[str, float] = {}
         self.summed = 0
 
@@ -109,18 +119,30 @@ class Trainer:
     def run(self) -> None:
         """Train to the end, from wherever the checkpoint stands."""
         self.args.out.mkdir(parents=True, exist_ok=True)
-        self.step = load_checkpoint(self.args.out, self.network, self.average, self.optimiser)
+        self.resume()
         if self.step < self.args.stills:
             batches = still_batches(self.recipe, self.args.seed, self.step)
-            while self.step < self.args.stills:
+            while self.step < self.args.stills and not self.watch.asked:
                 self.network.train()
                 self.update(*still_loss(self.network, next(batches), self.args.identity))
         if self.step == self.args.stills:  # Time is learned on top of the averaged weights.
             self.network.load_state_dict(self.average.state_dict())
-        while self.step < self.total:
+        while self.step < self.total and not self.watch.asked:
             self.network.eval()  # Batch norm keeps its statistics: a batch of one motion would bend them.
             rng = np.random.default_rng([self.args.seed, self.step])
             self.update(*sequence_loss(self.network, self.recipe, rng, self.args.identity))
+
+    def resume(self) -> None:
+        """Go on from the checkpoint, where there is one, as if nothing had happened."""
+        self.step, progress = load_checkpoint(self.args.out, self.network, self.average, self.optimiser)
+        self.sums, self.summed = dict(progress.get("sums", {})), int(progress.get("summed", 0))
+        self.started = time.monotonic() - 60.0 * float(progress.get("minutes", 0.0))
+        trim_log(self.args.out / LOG, self.step)
+
+    @property
+    def minutes(self) -> float:
+        """Minutes of training so far, those before a resume included."""
+        return (time.monotonic() - self.started) / 60
 
     def update(self, loss: Tensor, parts: dict[str, float]) -> None:
         """One step of the optimiser and of the average; now and then validate and save."""
@@ -146,6 +168,8 @@ class Trainer:
         self.step += 1
         if self.step % self.args.every == 0 or self.step in (self.args.stills, self.total):
             self.report()
+        elif self.watch.due:
+            self.save(NAME)
         if self.step == self.hold:  # From here a longer run can go on.
             self.save(HELD)
 
@@ -154,12 +178,12 @@ class Trainer:
         line: dict[str, object] = {
             "step": self.step,
             "stage": "stills" if self.step <= self.args.stills else "temporal",
-            "minutes": round((time.monotonic() - self.started) / 60, 1),
+            "minutes": round(self.minutes, 1),
             "loss": {k: round(v / self.summed, 4) for k, v in self.sums.items()},
         }
         line |= {name: summary(self.average, data) for name, data in self.val.items()}
         self.sums, self.summed = {}, 0
-        with (self.args.out / "log.jsonl").open("a") as out:
+        with (self.args.out / LOG).open("a") as out:
             out.write(json.dumps(line) + "\n")
         log.info("%s", json.dumps(line))
         self.save(NAME)
@@ -167,7 +191,9 @@ class Trainer:
     def save(self, name: str) -> None:
         """Write a checkpoint of this name."""
         path = self.args.out / name
-        save_checkpoint(path, self.network, self.average, self.optimiser, self.step, vars(self.args))
+        progress = {"sums": self.sums, "summed": self.summed, "minutes": self.minutes}
+        save_checkpoint(path, self.network, self.average, self.optimiser, self.step, vars(self.args), progress)
+        self.watch.reset()
 
 
 def parameter_groups(network: RedNetwork) -> list[dict[str, object]]:
@@ -213,7 +239,9 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     torch.set_num_threads(args.threads)
     cv2.setNumThreads(1)
-    Trainer(args).run()
+    trainer = Trainer(args)
+    trainer.watch.listen()
+    trainer.run()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The protocol of the accuracy figures: which crops of labelled faces a network is judged on.
+"""The protocol of the accuracy figures: which crops of labelled faces a network is evaluated on.
 
 Box from the truth with shift N(0, 4 %), scale +-8 %, rotation +-10 degrees, seed 0, 5 draws; error is the
 mean point distance over the distance of the outer eye corners. ``upright`` takes the roll from the truth,

@@ -100,9 +100,8 @@ def _check_sequences(config: config_pb2.ModelConfig, info: ModelInfo) -> None:
     have, wanted = states.get((contract.STATE, contract.NEXT_STATE)), (_FP32, [info.memory_size])
     if have != wanted:
         found = "missing" if have is None else _described(*have)
-        raise ModelMismatch(
-            f"{config.name}: state '{contract.STATE}' to '{contract.NEXT_STATE}' is {found}, must be {_described(*wanted)}"
-        )
+        state = f"state '{contract.STATE}' to '{contract.NEXT_STATE}'"
+        raise ModelMismatch(f"{config.name}: {state} is {found}, must be {_described(*wanted)}")
 
 
 def _named(tensors: Iterable[Any]) -> dict[str, tuple[int, list[int]]]:

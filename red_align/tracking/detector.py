@@ -26,7 +26,7 @@ SIDE = 1.261
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """A found face: the detector's box (frame pixels), its score 0..1, and the region to look at."""
+    """A found face: the detector's box (frame pixels), its score 0..1, and the region to crop."""
 
     box: FaceBox
     score: float

@@ -92,6 +92,11 @@ def test_a_live_stream_survives_the_servers_death(triton: TritonProcess, make_tr
     assert np.abs(points_of(results) - points_of(wanted)).max() < SAME_PX
 
 
+def restart(server: TritonProcess) -> None:
+    server.kill()
+    server.start()
+
+
 def test_a_clip_survives_too_and_says_where(make_triton: Make) -> None:
     server = make_triton(delay_s=0.02)
     data = carphone_path().read_bytes()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,11 +9,10 @@ import torch
 
 from export import commands
 from export.main import main
-from export.onnx_files import write_onnx
 from red.models.edge.network import RedNetwork
 from red.training.checkpoint import NAME, load_network, save_checkpoint
 from service.config.settings import MODEL_FOLDER
-from tests.support.paper import THIN, lively_paper
+from tests.conftest import Exports
 from tests.triton.conftest import Make
 from tests.triton.server import TritonProcess
 
@@ -51,7 +49,6 @@ def test_a_server_of_other_weights_is_refused(
     assert "points differ" in capsys.readouterr().err
 
 
-def test_the_papers_network_is_served_as_well(make_triton: Make, tmp_path: Path) -> None:
-    paper = lively_paper(replace(THIN, scheme="ibug7", square_px=(3.0,), identities=2), offsets=0.002)
-    write_onnx(paper, tmp_path, "paper-7")  # type: ignore[arg-type]
-    assert main(["served", make_triton(graphs=tmp_path).url, str(tmp_path)]) == 0
+def test_the_papers_network_is_served_as_well(make_triton: Make, exports: Exports) -> None:
+    folder = exports("paper7").folder
+    assert main(["served", make_triton(graphs=folder).url, str(folder)]) == 0

@@ -7,28 +7,22 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
-import torch
 
 from export.main import main
-from export.onnx_files import write_onnx
 from export.parity import moving_faces
 from red_align.engine.onnx_engine import OnnxEngine
+from tests.conftest import Exports
+from tests.support.exports import write_with_zeros
 from tests.support.media import carphone_path
-from tests.support.networks import lively_network
 from tests.support.servers import running_server
 from tests.triton.conftest import Make
 from tests.triton.streams import SAME_PX, Stream, apart, engine_of
 
 
 @pytest.fixture(scope="module")
-def graphs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def graphs(exports: Exports, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Random weights that find something near the mean shape in any crop, so that tracks hold."""
-    network = lively_network("ibug7")
-    with torch.no_grad():
-        network.f_reg.from_centres.weight.zero_()
-    folder = tmp_path_factory.mktemp("seven")
-    write_onnx(network, folder, "run-7")
-    return folder
+    return write_with_zeros(exports("edge7"), "f_reg.from_centres.weight", tmp_path_factory.mktemp("seven"))
 
 
 async def test_the_server_and_the_embedded_engine_give_the_same_seven_points(make_triton: Make, graphs: Path) -> None:
@@ -50,7 +44,7 @@ def test_the_exporters_own_comparison_holds_for_seven_points(make_triton: Make, 
 def test_the_gateway_answers_with_seven_points(make_triton: Make, graphs: Path) -> None:
     server = make_triton(graphs=graphs)
     # Random weights are sure of nothing, so every score is taken.
-    limits = {"LOST_BELOW": "0", "BEGIN_ABOVE": "0"}
+    limits = {"TRACK_LOST_THRESHOLD": "0", "TRACK_ACTIVATION_THRESHOLD": "0"}
     with running_server(ENGINE="triton", TRITON_URL=server.url, **limits) as dataplane:
         info = httpx.get(f"{dataplane.http}/v1/info").json()
         assert (info["scheme"], info["num_points"], len(info["mean_shape"])) == ("ibug7", 7, 14)

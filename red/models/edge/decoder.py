@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from red.models.blocks import conv_bn_relu
+from red.models.blocks import conv_bn_relu, residuals
 from red.models.edge.pooling import Places, unpool
 from red.models.presets import Preset
 
@@ -18,8 +18,12 @@ class Decoder(nn.Module):
         p = preset
         # Unpooling needs as many channels as the pooled map had.
         self.stage4 = conv_bn_relu(p.code, p.enc8)
-        self.stage8 = nn.Sequential(conv_bn_relu(p.enc8, p.dec8), conv_bn_relu(p.dec8, p.enc16))
-        self.stage16 = nn.Sequential(conv_bn_relu(p.enc16, p.dec16), conv_bn_relu(p.dec16, p.enc32))
+        self.stage8 = nn.Sequential(
+            conv_bn_relu(p.enc8, p.dec8), conv_bn_relu(p.dec8, p.enc16), *residuals(p.enc16, p.depth)
+        )
+        self.stage16 = nn.Sequential(
+            conv_bn_relu(p.enc16, p.dec16), conv_bn_relu(p.dec16, p.enc32), *residuals(p.enc32, p.depth)
+        )
         self.stage32 = conv_bn_relu(p.enc32, p.dec32)
         # A runtime works on 8 channels at once: maps are made in eights, the spare ones are f_REG's alone.
         self.maps = nn.Conv2d(p.dec32, map_channels(num_points), 1)

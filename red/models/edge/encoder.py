@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import torch
 from torch import Tensor, nn
 
-from red.models.blocks import conv_bn_relu
+from red.models.blocks import Joined, conv_bn_relu, residuals
 from red.models.edge.pooling import Places, pool_with_positions
 from red.models.presets import Preset
 
@@ -28,7 +27,12 @@ class Stem(nn.Module):
     def __init__(self, preset: Preset) -> None:
         super().__init__()
         a, b = preset.stem
-        self.layers = nn.Sequential(conv_bn_relu(3, a, stride=2), conv_bn_relu(a, b, stride=2), conv_bn_relu(b, b))
+        self.layers = nn.Sequential(
+            conv_bn_relu(3, a, stride=2),
+            conv_bn_relu(a, b, stride=2),
+            conv_bn_relu(b, b),
+            *residuals(b, preset.depth),
+        )
 
     def forward(self, image: Tensor) -> Tensor:
         """Image float [N, 3, 128, 128] in 0..1 to maps [N, stem, 32, 32]."""
@@ -42,18 +46,24 @@ class Encoder(nn.Module):
     def __init__(self, preset: Preset) -> None:
         super().__init__()
         p = preset
-        self.join = conv_bn_relu(p.stem[1] + p.label_width, p.enc32)
-        self.stage16 = nn.Sequential(conv_bn_relu(p.enc32, p.enc16), conv_bn_relu(p.enc16, p.enc16))
-        self.stage8 = nn.Sequential(conv_bn_relu(p.enc16, p.enc8), conv_bn_relu(p.enc8, p.enc8))
-        self.stage4 = conv_bn_relu(p.enc8, p.code)
+        self.join = Joined(*conv_bn_relu(p.stem[1] + p.label_width, p.enc32))
+        self.stage16 = _stage(p.enc32, p.enc16, p.depth)
+        self.stage8 = _stage(p.enc16, p.enc8, p.depth)
+        self.stage4 = nn.Sequential(*conv_bn_relu(p.enc8, p.code), *residuals(p.code, p.depth))
         self.width_id = p.code // 2
 
     def forward(self, stem: Tensor, label_map: Tensor) -> Encoded:
         """Stem maps [N, stem, 32, 32] and label map [N, label_width, 32, 32] to the code and its company."""
-        early = self.join(torch.cat([stem, label_map], dim=1))
+        early = self.join(stem, label_map)
         x, at32 = pool_with_positions(early)
         x, at16 = pool_with_positions(self.stage16(x))
         late = self.stage8(x)
         x, at8 = pool_with_positions(late)
         code = self.stage4(x)
         return Encoded(code[:, : self.width_id], code[:, self.width_id :], (at32, at16, at8), early, late)
+
+
+def _stage(channels_in: int, channels: int, depth: int) -> nn.Sequential:
+    return nn.Sequential(
+        conv_bn_relu(channels_in, channels), conv_bn_relu(channels, channels), *residuals(channels, depth)
+    )

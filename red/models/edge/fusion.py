@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from red_align.contract import CROP_SIZE
@@ -34,12 +35,19 @@ class Fused(NamedTuple):
 class PriorFusion(nn.Module):
     """Shares of the expected points in the answer, one a point and one for the face as a whole; and the motion."""
 
+    x_and_y: Tensor
+    equal: Tensor
+
     def __init__(self, num_points: int, features: int) -> None:
         super().__init__()
         self.features = nn.Sequential(nn.Linear(features + 2 * num_points + 1, _WIDTH), nn.ReLU())
         self.shares = nn.Linear(_WIDTH, num_points + 1)
         self.gains = nn.Linear(_WIDTH, num_points + 2)
         self.own = _PerPoint()
+        self.carry = _Carry(num_points)
+        x_and_y = torch.eye(num_points).repeat_interleave(2, dim=0)
+        self.register_buffer("x_and_y", x_and_y, persistent=False)  # [2L, L]: sums over a point's coordinates
+        self.register_buffer("equal", torch.full((num_points, 1), 1.0 / num_points), persistent=False)
         nn.init.zeros_(self.shares.weight)
         nn.init.constant_(self.shares.bias, _LITTLE_AT_FIRST)
         nn.init.zeros_(self.gains.weight)
@@ -48,20 +56,32 @@ class PriorFusion(nn.Module):
 
     def forward(self, measured: Tensor, ahead: Tensor, motion: Tensor, spread: Tensor, features: Tensor) -> Fused:
         """Measured and expected points and the motion in the latter [N, L, 2], spreads [N, L], features [N, F]."""
-        carried = carried_along(ahead, measured)
-        left = measured - carried  # expression, or noise
-        size = torch.log1p(left.square().sum(-1))
-        moved = (carried - ahead).square().sum(-1).mean(-1, keepdim=True)
-        known = self.features(torch.cat([features, size, spread, torch.log1p(moved)], dim=1))
-        own = self.own(size, spread, left, motion, known)
-        shares, gains = self.shares(known), self.gains(known)
-        shares = torch.sigmoid(torch.cat([shares[:, :1], shares[:, 1:] + own[:, :, 0]], dim=1)).unsqueeze(-1)
-        gains = torch.sigmoid(torch.cat([gains[:, :2], gains[:, 2:] + own[:, :, 1]], dim=1)).unsqueeze(-1)
+        shape = measured.shape
+        measured, ahead, motion = measured.flatten(1), ahead.flatten(1), motion.flatten(1)  # [N, 2L]
+        carried = self.carry(measured, ahead)
+        left, shift = measured - carried, carried - ahead  # expression, or noise; and what the face did as a whole
+        one, other = torch.stack([left, motion, shift, left], 1), torch.stack([left, motion, shift, motion], 1)
+        sums = (one * other) @ self.x_and_y  # [N, 4, L]: lengths squared, and the product of surprise and motion
+        logs = torch.log(sums[:, :2] + 1.0)
+        moved = torch.log(sums[:, 2] @ self.equal + 1.0)
+        along = sums[:, 3:]
+        onward = along / (1.0 + along.abs())  # A surprise that goes on as before is no noise.
+        known = self.features(torch.cat([features, logs[:, 0], spread, moved], dim=1))
+        own = self.own(torch.cat([logs, spread.unsqueeze(1), onward], dim=1), known)
+        whole, points = self._logits(known)
+        whole = torch.sigmoid(whole)  # [N, 3]: the face's share, how much motion lasts, the face's gain
+        points = torch.sigmoid(points + own) @ self.x_and_y.T  # [N, 2, 2L]: every point's share and gain
         # The face's share holds all of it back, a point's share draws it to its place in that face.
-        whole = carried + shares[:, :1] * (ahead - carried)
-        points = measured + shares[:, 1:] * (whole - measured)
-        new = gains[:, :1] * motion + gains[:, 1:2] * (carried - ahead) + gains[:, 2:] * left
-        return Fused(points, new.clamp(-MAX_MOTION_PX, MAX_MOTION_PX))
+        answer = measured - points[:, 0] * (left + whole[:, :1] * shift)
+        new = whole[:, 1:2] * motion + whole[:, 2:] * shift + points[:, 1] * left
+        return Fused(answer.reshape(shape), new.clamp(-MAX_MOTION_PX, MAX_MOTION_PX).reshape(shape))
+
+    def _logits(self, known: Tensor) -> tuple[Tensor, Tensor]:
+        """Share, keep and gain of the face [N, 3], and shares and gains of the points [N, 2, L], by one product."""
+        s, g = self.shares, self.gains
+        weight = torch.cat([s.weight[:1], g.weight[:2], s.weight[1:], g.weight[2:]])
+        both = F.linear(known, weight, torch.cat([s.bias[:1], g.bias[:2], s.bias[1:], g.bias[2:]]))
+        return both[:, :3], both[:, 3:].reshape(known.shape[0], 2, -1)
 
 
 class _PerPoint(nn.Module):
@@ -75,30 +95,44 @@ class _PerPoint(nn.Module):
         nn.init.zeros_(self.answer.weight)
         nn.init.zeros_(self.answer.bias)
 
-    def forward(self, size: Tensor, spread: Tensor, left: Tensor, motion: Tensor, known: Tensor) -> Tensor:
-        """Log size of the surprise and spread [N, L], the surprise and the motion [N, L, 2], the face's features."""
-        along = (left * motion).sum(-1)
-        onward = along / (1.0 + along.abs())  # A surprise that goes on as before is no noise.
-        speed = torch.log1p(motion.square().sum(-1))
-        seen = self.seen(torch.stack([size, spread, onward, speed], dim=-1))
-        answer: Tensor = self.answer(torch.relu(seen + self.face(known).unsqueeze(1)))
+    def forward(self, seen: Tensor, known: Tensor) -> Tensor:
+        """Log sizes of surprise and motion, spread and how far the surprise goes on [N, 4, L], the face's [N, F]."""
+        weight = self.seen.weight[:, [0, 3, 1, 2]]  # The weights know the motion as the last of the four.
+        face = F.linear(known, self.face.weight, self.seen.bias).unsqueeze(-1)
+        hidden = torch.relu(weight @ seen + face)
+        answer: Tensor = self.answer.weight @ hidden + self.answer.bias.unsqueeze(-1)
         return answer
 
 
-def carried_along(prior: Tensor, measured: Tensor) -> Tensor:
-    """The prior moved by the similarity that takes it nearest to the measured points, both [N, L, 2].
+class _Carry(nn.Module):
+    """The prior moved by the similarity that takes it nearest to the measured points.
 
     Sums over the points are products of matrices: ONNX Runtime adds those up in the same order whatever the
     batch, its means over an axis not, and a face's points shall not depend on the faces that share its batch.
     """
-    equal = torch.full((prior.shape[1], 1), 1.0 / prior.shape[1])
-    p, m = prior.transpose(1, 2), measured.transpose(1, 2)
-    centre_now = m @ equal
-    p, m = p - p @ equal, m - centre_now
-    both, own = m @ p.transpose(1, 2), p @ p.transpose(1, 2)  # [N, 2, 2]: x and y of the one against the other's
-    size = (own[:, :1, :1] + own[:, 1:, 1:]).clamp(min=float(CROP_SIZE))
-    along = (both[:, :1, :1] + both[:, 1:, 1:]) / size
-    across = (both[:, 1:, :1] - both[:, :1, 1:]) / size
-    x = along * p[:, :1] - across * p[:, 1:]
-    y = across * p[:, :1] + along * p[:, 1:]
-    return (torch.cat([x, y], dim=1) + centre_now).transpose(1, 2)
+
+    frame: Tensor
+    mean: Tensor
+
+    def __init__(self, num_points: int) -> None:
+        super().__init__()
+        mean = torch.kron(torch.full((num_points, num_points), 1.0 / num_points), torch.eye(2))
+        turned = torch.kron(torch.eye(num_points), torch.tensor([[0.0, 1.0], [-1.0, 0.0]]))
+        centred = torch.eye(2 * num_points) - mean
+        self.register_buffer("mean", mean, persistent=False)  # [2L, 2L]
+        # [2L, 4L]: points about their mean, and the same turned by a right angle, (x, y) to (-y, x).
+        self.register_buffer("frame", torch.cat([centred, centred @ turned], dim=1), persistent=False)
+
+    def forward(self, measured: Tensor, prior: Tensor) -> Tensor:
+        """Measured and prior points [N, 2L] to the moved prior [N, 2L]."""
+        axes = (prior @ self.frame).reshape(prior.shape[0], 2, -1)
+        sums = torch.cat([measured.unsqueeze(1), axes[:, :1]], dim=1) @ axes.transpose(1, 2)  # [N, 2, 2]
+        size = sums[:, 1:, :1].clamp(min=float(CROP_SIZE))
+        carried: Tensor = (sums[:, :1] / size @ axes).squeeze(1) + measured @ self.mean
+        return carried
+
+
+def carried_along(prior: Tensor, measured: Tensor) -> Tensor:
+    """The prior moved by the similarity that takes it nearest to the measured points, both [N, L, 2]."""
+    carried: Tensor = _Carry(prior.shape[1])(measured.flatten(1), prior.flatten(1))
+    return carried.reshape(prior.shape)

@@ -39,7 +39,7 @@ class RedNetwork(nn.Module):
             biases_for_batch_norm(self)
 
     def one_pass(self, stem: Tensor, prior: Tensor, square_px: Tensor, memory: Tensor) -> PassResult:
-        """One pass from stem maps, prior points [N, L, 2], label sizes [N, 1] and memory [N, S].
+        """One pass from stem maps, prior points [N, L, 2], label sizes [1, 1] and memory [N, S].
 
         The prior is moved on by the motion in the memory.
         """
@@ -73,8 +73,8 @@ class RedNetwork(nn.Module):
         return self.one_pass(self.stem(image), prior, self.sizes(prior, size), memory)
 
     def sizes(self, prior: Tensor, size: float) -> Tensor:
-        """The label size [N, 1] for every face of a batch."""
-        return torch.full_like(prior[:, 0, :1], size)
+        """The label size [1, 1], the same for every face of a batch: a constant of a graph."""
+        return torch.full((1, 1), size, dtype=prior.dtype, device=prior.device)
 
     def fresh_memory(self, batch: int) -> Tensor:
         """Memory of new sequences: zeros [N, S]."""

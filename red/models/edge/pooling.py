@@ -23,8 +23,8 @@ SHARE = 0.2
 class Places(NamedTuple):
     """Where a pooling's values come from: a claim of every value, and the claims' sum of every 2x2 square."""
 
-    claim: Tensor  # [N, C, 2h, 2w], 1 for the maximum of its square, 0 from SHARE below it on
-    total: Tensor  # [N, C, h, w], at least 1
+    claim: Tensor  # [N, C, 2h, 2w], SHARE for the maximum of its square, 0 from SHARE below it on
+    total: Tensor  # [N, C, h, w], at least SHARE
 
 
 def pool_with_positions(x: Tensor) -> tuple[Tensor, Places]:
@@ -34,8 +34,17 @@ def pool_with_positions(x: Tensor) -> tuple[Tensor, Places]:
     """
     pooled = F.max_pool2d(x, 2)
     with torch.no_grad():
-        claim = torch.relu(x * (1.0 / SHARE) + doubled(1.0 - pooled * (1.0 / SHARE)))
-        return pooled, Places(claim, 4.0 * F.avg_pool2d(claim, 2))
+        claim = torch.relu(x + doubled(_share_below(pooled)))
+        return pooled, Places(claim, F.avg_pool2d(claim, 2) * 4.0)
+
+
+def _share_below(pooled: Tensor) -> Tensor:
+    """SHARE - pooled, in an exported graph as a convolution, since those take blocked maps as they are."""
+    if not torch.compiler.is_exporting():
+        return SHARE - pooled
+    channels = pooled.shape[1]
+    kernel = torch.full((channels, 1, 1, 1), -1.0, dtype=pooled.dtype)
+    return F.conv2d(pooled, kernel, torch.full((channels,), SHARE, dtype=pooled.dtype), groups=channels)
 
 
 def unpool(x: Tensor, places: Places) -> Tensor:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from red.models.blocks import conv_bn_relu
+from red.models.blocks import Joined, conv_bn_relu
 from red.models.edge.decoder import map_channels
 from red.models.edge.encoder import Encoded
 from red.models.edge.fusion import PriorFusion
@@ -41,9 +41,9 @@ class Regression(nn.Module):
         a, b, c = preset.reg
         self.register_buffer("mean", mean_shape.reshape(1, -1))
         self.centres = MapCentres()
-        self.at16 = conv_bn_relu(map_channels(num_points) + preset.enc32, a, stride=2)
+        self.at16 = Joined(*conv_bn_relu(map_channels(num_points) + preset.enc32, a, stride=2))
         self.at8 = conv_bn_relu(a, b, stride=2)
-        self.at4 = conv_bn_relu(b + preset.enc8, c, stride=2)
+        self.at4 = Joined(*conv_bn_relu(b + preset.enc8, c, stride=2))
         features = c * 16 + 5 * num_points
         self.hidden = nn.Sequential(nn.Linear(features, preset.reg_hidden), nn.ReLU())
         self.offsets = nn.Linear(preset.reg_hidden, 2 * num_points)
@@ -57,9 +57,8 @@ class Regression(nn.Module):
     def forward(self, maps: Tensor, encoded: Encoded, prior: Tensor, motion: Tensor, time: Tensor) -> Regressed:
         """Map logits [N, map_channels(L), 32, 32], encoder maps, prior and its motion [N, L, 2], the LSTM's h."""
         n, num_points = prior.shape[:2]
-        centres, spread = self.centres(maps[:, 1 : num_points + 1])
-        x = self.at8(self.at16(torch.cat([maps, encoded.early], dim=1)))
-        x = self.at4(torch.cat([x, encoded.late], dim=1))
+        centres, spread = self.centres(maps, 1, num_points)
+        x = self.at4(self.at8(self.at16(maps, encoded.early)), encoded.late)
         from_mean = (centres.reshape(n, -1) - self.mean) / CROP_SIZE
         prior_from_mean = (prior.reshape(n, -1) - self.mean) / CROP_SIZE
         hidden = self.hidden(torch.cat([x.flatten(1), from_mean, prior_from_mean, spread], dim=1))

@@ -79,7 +79,7 @@ def sequence_loss(
 ) -> tuple[Tensor, dict[str, float]]:
     """Mean loss over the frames, and its parts; gradients flow through the memory from frame to frame.
 
-    The first frame has all passes and the last of them is judged; each later frame has one, from the last
+    The first frame has all passes and the last of them is evaluated; each later frame has one, from the last
     points in the crop that they ask for, as in service.
     """
     device, ids = network.mean.device, list(network.scheme.of_ibug68)

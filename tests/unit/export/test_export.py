@@ -48,7 +48,7 @@ def garbage(exported: Exported) -> NDArray[np.float32]:
     return np.full((3, exported.network.preset.memory), np.nan, np.float32)
 
 
-START, GO_ON = np.ones((3, 1), np.float32), np.zeros((3, 1), np.float32)
+START, CONTINUE = np.ones((3, 1), np.float32), np.zeros((3, 1), np.float32)
 
 
 def test_the_graphs_have_the_contracts_tensors(exported: Exported) -> None:
@@ -178,7 +178,7 @@ def test_parity_sees_a_runner_that_mixes_up_its_streams(exported: Exported) -> N
 def test_nodes_are_named_for_the_parts_they_come_from(exported: Exported) -> None:
     for model in exported.models.values():
         parts = {node.name.split("/")[0].split(".")[0] for node in model.graph.node if node.op_type == "Conv"}
-        assert parts == {"stem", "f_enc", "f_denc", "f_reg", "f_srnn"}
+        assert parts == {"stem", "f_enc", "f_denc", "f_reg"}  # f_sRNN is a product of matrices
 
 
 @torch.no_grad()
@@ -195,7 +195,7 @@ def test_at_a_start_memory_comes_from_resume_whatever_the_state_holds(
     exported: Exported, crops: NDArray[np.uint8]
 ) -> None:
     fresh = exported.run("red", crops[0], exported.prior(3), START, memory(exported, 1), garbage(exported))
-    wanted = exported.run("red", crops[0], exported.prior(3), GO_ON, garbage(exported), memory(exported, 1))
+    wanted = exported.run("red", crops[0], exported.prior(3), CONTINUE, garbage(exported), memory(exported, 1))
     for ours, theirs in zip(fresh, wanted, strict=True):
         assert np.isfinite(ours).all()
         np.testing.assert_array_equal(ours, theirs)
@@ -215,7 +215,7 @@ def test_a_rows_answer_does_not_depend_on_its_neighbours(exported: Exported, cro
     for row in range(3):
         one = slice(row, row + 1)
         alone = exported.run(
-            "red", crops[0][one], exported.prior(3)[one], GO_ON[one], garbage(exported)[one], state[one]
+            "red", crops[0][one], exported.prior(3)[one], CONTINUE[one], garbage(exported)[one], state[one]
         )
         single = exported.run("red_acquire", crops[0][one], exported.prior(3)[one], kept[one])
         for part, full in [*zip(alone, whole, strict=True), *zip(single, acquired, strict=True)]:

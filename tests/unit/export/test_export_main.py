@@ -104,7 +104,7 @@ def test_a_variant_that_loses_more_than_a_tenth_of_a_point_is_not_written(
 
     found(monkeypatch, GOOD, GOOD)
     monkeypatch.setattr(commands, "write_variant", write)
-    monkeypatch.setattr(commands, "validation_draws", lambda _: None)
+    monkeypatch.setattr(commands, "validation_faces", lambda _: None)
     out = checkpoint.parent.parent / "models"
     flags = ["--precision", "fp16", "--validate", "faces"]
     kept = tracked < 4.1

@@ -1,4 +1,4 @@
-"""TensorRT's parser and builder take every graph that is exported, without a GPU; and what they refuse is told."""
+"""TensorRT's parser and builder take every graph that is exported, without a GPU; and what they refuse is reported."""
 
 from __future__ import annotations
 

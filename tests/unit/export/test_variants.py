@@ -1,4 +1,4 @@
-"""fp16 and int8: what is half and what stays whole, the accuracy that is judged, and the refusal."""
+"""fp16 and int8: what is half and what stays whole, the accuracy that is evaluated, and the refusal."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto
 
 from export import commands
-from export.accuracy import Accuracy, accuracy, calibration_crops, validation_draws
+from export.accuracy import Accuracy, accuracy, calibration_crops, validation_faces
 from export.main import main
 from export.precision.variants import EvaluationResult, Precision, Refused, write_variant
 from export.runners import Answer, Array, GraphRunner, TorchRunner
@@ -49,7 +49,7 @@ def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def shipped(tmp_path_factory: pytest.TempPathFactory, faces: Path) -> dict[str, Path]:
     """The shipped weights in both variants."""
-    network, data, crops = load_network(SHIPPED), validation_draws(faces, draws=1), calibration_crops(faces)
+    network, data, crops = load_network(SHIPPED), validation_faces(faces, draws=1), calibration_crops(faces)
     out = {}
     for precision in get_args(Precision)[1:]:
         out[precision] = tmp_path_factory.mktemp(precision)
@@ -68,9 +68,9 @@ def initialisers(folder: Path, graph: str) -> dict[str, int]:
 def test_a_variant_keeps_the_contract_and_says_what_it_is(shipped: dict[str, Path], precision: str) -> None:
     for graph in GRAPHS:
         model = onnx.load(shipped[precision] / f"{graph}.onnx", load_external_data=False)
-        told = {p.key: p.value for p in model.metadata_props}
-        assert told["precision"] == precision
-        assert told["training_run"] == "edge-3"
+        reported = {p.key: p.value for p in model.metadata_props}
+        assert reported["precision"] == precision
+        assert reported["training_run"] == "edge-3"
         kinds = {v.name: v.type.tensor_type.elem_type for v in [*model.graph.input, *model.graph.output]}
         assert kinds.pop("crop") == TensorProto.UINT8
         assert set(kinds.values()) == {TensorProto.FLOAT}
@@ -109,7 +109,7 @@ def test_int8_is_what_tensorrt_takes(shipped: dict[str, Path]) -> None:
 
 @pytest.mark.slow
 def test_shipped_weights_lose_next_to_nothing(shipped: dict[str, Path], faces: Path) -> None:
-    data = validation_draws(faces, draws=2)
+    data = validation_faces(faces, draws=2)
     whole = accuracy(TorchRunner(load_network(SHIPPED)), data)
     for folder in shipped.values():
         assert accuracy(GraphRunner(folder), data).loss(whole) < 0.3
@@ -140,7 +140,7 @@ class Shifted:
 
 
 def test_accuracy_is_the_mean_distance_over_that_of_the_eyes(faces: Path) -> None:
-    data = validation_draws(faces, draws=2)
+    data = validation_faces(faces, draws=2)
     found = accuracy(Shifted(data, 3.0, 2.0), data)
     shares = 100.0 / np.linalg.norm(data.points[:, 36] - data.points[:, 45], axis=-1)
     assert found.acquired == pytest.approx(3 * shares.mean(), rel=1e-4)
@@ -150,9 +150,9 @@ def test_accuracy_is_the_mean_distance_over_that_of_the_eyes(faces: Path) -> Non
 
 
 def test_crops_for_calibration_are_not_those_that_judge(faces: Path) -> None:
-    judged, given = validation_draws(faces, draws=1).crops, calibration_crops(faces, most=3)
+    validated, given = validation_faces(faces, draws=1).crops, calibration_crops(faces, most=3)
     assert given.shape == (3, 128, 128, 3)
-    assert not any((crop == other).all() for crop in given for other in judged)
+    assert not any((crop == other).all() for crop in given for other in validated)
 
 
 GOOD = Accuracy(4.0, 4.0, 3.7)
@@ -171,16 +171,16 @@ def test_a_loss_of_more_than_a_tenth_of_a_point_is_refused(bad: Accuracy) -> Non
 def test_what_was_calibrated_on_the_wrong_pictures_is_refused(
     shipped: dict[str, Path], faces: Path, tmp_path: Path
 ) -> None:
-    data, network = validation_draws(faces, draws=1), load_network(SHIPPED)
+    data, network = validation_faces(faces, draws=1), load_network(SHIPPED)
     plain = GraphRunner(MODEL_FOLDER)
     n = len(data.crops)
     fresh = np.zeros((n, plain.memory_size), np.float32)
     own = plain.acquire(data.crops, np.tile(plain.mean, (n, 1)), fresh).points.reshape(n, -1, 2)
     data = replace(data, points=own.astype(np.float64))  # what differs from fp32 is an error, then
-    judged = write_variant(network, MODEL_FOLDER, tmp_path, "int8", data, np.zeros((2, 128, 128, 3), np.uint8))
+    result = write_variant(network, MODEL_FOLDER, tmp_path, "int8", data, np.zeros((2, 128, 128, 3), np.uint8))
     with pytest.raises(Refused, match="NME grows"):
-        judged.require()
-    assert judged.variant.acquired > 2 * accuracy(GraphRunner(shipped["int8"]), data).acquired
+        result.require()
+    assert result.variant.acquired > 2 * accuracy(GraphRunner(shipped["int8"]), data).acquired
 
 
 def test_seven_points_in_half_precision_by_the_command(
@@ -192,8 +192,8 @@ def test_seven_points_in_half_precision_by_the_command(
     monkeypatch.setattr(commands, "FRAMES", 3)
     assert main(["graphs", str(seven.checkpoint), str(out), "--precision", "fp16", "--validate", str(faces)]) == 0
     assert finite(GraphRunner(out), calibration_crops(faces))
-    told = capsys.readouterr().out
-    assert told.index("graphs in fp16") < told.index("median %")
+    reported = capsys.readouterr().out
+    assert reported.index("graphs in fp16") < reported.index("median %")
 
 
 @pytest.mark.parametrize("missing", [["--precision", "fp16"], ["--precision", "int8", "--validate", "."]])
@@ -213,6 +213,6 @@ def finite(runner: GraphRunner, crops: NDArray[np.uint8]) -> bool:
 
 def test_the_papers_network_in_eight_bits(exports: Exports, faces: Path, tmp_path: Path) -> None:
     paper, crops = exports("paper7"), calibration_crops(faces)
-    judged = write_variant(paper.network, paper.folder, tmp_path, "int8", validation_draws(faces, draws=1), crops)
-    assert judged.variant.loss(judged.fp32) < 1.0  # of untrained weights
+    result = write_variant(paper.network, paper.folder, tmp_path, "int8", validation_faces(faces, draws=1), crops)
+    assert result.variant.loss(result.fp32) < 1.0  # of untrained weights
     assert finite(GraphRunner(tmp_path), crops)

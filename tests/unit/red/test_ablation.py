@@ -77,11 +77,11 @@ def test_codes_that_hold_the_person_tell_people_apart(network: RedNetwork) -> No
     faces = [replace(f, path=Path(f"{f.person}/{i}/a.jpg")) for i, f in enumerate(faces)]
     codes = {"Ann": torch.randn(64, 4, 4), "Bob": torch.randn(64, 4, 4)}
 
-    class Told(nn.Module):
+    class Knowing(nn.Module):
         def forward(self, stem: torch.Tensor, label_map: torch.Tensor) -> object:
-            told = torch.stack([codes[str(f.person)] for f in faces])
-            return type("E", (), {"code_id": told + 0.1 * torch.randn_like(told), "code_pe": torch.randn(4, 64, 4, 4)})
+            held = torch.stack([codes[str(f.person)] for f in faces])
+            return type("E", (), {"code_id": held + 0.1 * torch.randn_like(held), "code_pe": torch.randn(4, 64, 4, 4)})
 
     knowing = RedNetwork(network.preset).eval()
-    knowing.f_enc = Told()  # type: ignore[assignment]
+    knowing.f_enc = Knowing()  # type: ignore[assignment]
     assert identity_figures(knowing, faces)["C_id"] == 1.0

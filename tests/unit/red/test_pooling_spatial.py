@@ -27,7 +27,7 @@ def test_pooling_and_unpooling_agree_with_torch_where_values_are_apart(layout: t
     wanted, indices = F.max_pool2d(x, 2, return_indices=True)
     pooled, places = pool_with_positions(x)
     assert torch.equal(pooled, wanted)
-    torch.testing.assert_close(places.claim, F.max_unpool2d(torch.ones_like(pooled), indices, [2, 2]))
+    torch.testing.assert_close(places.claim, F.max_unpool2d(torch.full_like(pooled, SHARE), indices, [2, 2]))
     other = torch.randn(pooled.shape, generator=torch.Generator().manual_seed(3))
     torch.testing.assert_close(unpool(other, places), F.max_unpool2d(other, indices, [2, 2]))
 

@@ -17,7 +17,7 @@ POINTS = IBUG68.mean_shape
 
 
 def picture(value: int = 90, width: int = 160, height: int = 140) -> NDArray[np.uint8]:
-    """A BGR picture with a red patch, so that colour order and content can be checked."""
+    """A BGR picture with a red patch, so that colour order and content can be reported."""
     image = np.full((height, width, 3), value, np.uint8)
     image[10:40, 20:60] = (0, 0, 250)
     return image

@@ -43,9 +43,9 @@ def test_the_graphs_keep_the_contract_with_plain_operators(exported: Exported) -
             dims = [d.dim_param or d.dim_value for d in value.type.tensor_type.shape.dim]
             crop = ["N", 128, 128, 3]
             assert dims == (crop if value.name == "crop" else ["N", wide.get(value.name, memory)])
-        told = {p.key: p.value for p in model.metadata_props}
+        reported = {p.key: p.value for p in model.metadata_props}
         wanted = {"preset": "paper", "passes": str(passes), "points": str(points), "training_run": "run-7"}
-        assert told | wanted == told
+        assert reported | wanted == reported
 
 
 def test_one_step_agrees_with_torch(exported: Exported) -> None:

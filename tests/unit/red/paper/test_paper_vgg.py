@@ -84,7 +84,7 @@ def test_a_file_of_the_full_size_fits(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "reported"),
     [
         ({"features__17__weight": None}, r"features\.17\.weight is missing"),
         ({"features__28__bias": torch.zeros(3)}, r"features\.28\.bias is \(3,\), expected \(32,\)"),
@@ -94,12 +94,12 @@ def test_a_file_of_the_full_size_fits(tmp_path: Path) -> None:
     ],
 )
 def test_a_file_that_does_not_fit_is_refused_by_its_tensor_and_changes_nothing(
-    tmp_path: Path, changes: dict[str, object], told: str
+    tmp_path: Path, changes: dict[str, object], reported: str
 ) -> None:
     path = write(tmp_path / "vgg.pth", torchvision_vgg(THIN.widths, False), **changes)
     encoder = Encoder(THIN)
     before = {k: v.clone() for k, v in encoder.state_dict().items()}
-    with pytest.raises(BadWeights, match=told) as caught:
+    with pytest.raises(BadWeights, match=reported) as caught:
         load_vgg(encoder, path)
     assert str(caught.value).startswith(f"{path}: ")
     assert all(torch.equal(v, before[k]) for k, v in encoder.state_dict().items())
@@ -122,8 +122,8 @@ def test_a_list_is_no_state_dict_and_a_missing_file_is_said_to_miss(tmp_path: Pa
         load_vgg(Encoder(THIN), tmp_path / "nowhere.pth")
 
 
-@pytest.mark.parametrize(("preset", "told"), [(replace(THIN, batch_norm=False), "features.1 is a batch norm")])
-def test_batch_norm_that_the_preset_lacks_is_refused(tmp_path: Path, preset: PaperPreset, told: str) -> None:
+@pytest.mark.parametrize(("preset", "reported"), [(replace(THIN, batch_norm=False), "features.1 is a batch norm")])
+def test_batch_norm_that_the_preset_lacks_is_refused(tmp_path: Path, preset: PaperPreset, reported: str) -> None:
     path = write(tmp_path / "vgg_bn.pth", torchvision_vgg(THIN.widths, True))
-    with pytest.raises(BadWeights, match=told):
+    with pytest.raises(BadWeights, match=reported):
         load_vgg(Encoder(preset), path)

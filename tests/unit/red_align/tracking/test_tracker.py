@@ -1,4 +1,4 @@
-"""Trackers: when to detect, whom to follow, when a face is lost. Engine and detector are scripted."""
+"""Trackers: when to detect, whom to follow, when a face is lost. Engine and detector answer what the test says."""
 
 from __future__ import annotations
 
