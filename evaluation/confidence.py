@@ -29,7 +29,13 @@ class ConfidenceFigures:
 
 
 def evaluate_confidence(engine: Engine, faces: Sequence[LabelledFace], result: EvaluationResult) -> ConfidenceFigures:
-    """Figures of the crops that were evaluated, and of two crops without a whole face for each picture."""
+    """Figures of the crops that were evaluated, and of two crops without a whole face for each picture.
+
+    Args:
+        engine: Runs the network.
+        faces: The pictures.
+        result: What evaluate_crops gave for them.
+    """
     right = result.errors < CONFIDENT_ERROR
     scores = result.confidence.mean(1)
     rng = np.random.default_rng(0)

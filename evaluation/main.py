@@ -116,6 +116,13 @@ def without_offset(result: EvaluationResult, scheme: PointScheme) -> EvaluationR
 
     For trackers whose points lie by another convention than the labels; crops are upright, so an offset means
     the same in each.
+
+    Args:
+        result: Of upright crops.
+        scheme: What the points are.
+
+    Returns:
+        The result with other errors.
     """
     truth = result.truth
     eyes = np.array([scheme.eye_distance(t) for t in truth])[:, None, None]

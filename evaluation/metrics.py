@@ -24,7 +24,16 @@ REGIONS = {
 
 
 def point_errors(points: Array, truth: Array, scheme: PointScheme) -> Array:
-    """Distance of each point from the truth, both [L, 2] in one frame, over the outer eye distance: [L]."""
+    """Error of each point over the outer eye distance of the truth.
+
+    Args:
+        points: [L, 2], in the pixels of the truth.
+        truth: [L, 2].
+        scheme: What the points are.
+
+    Returns:
+        [L], shares of the eye distance.
+    """
     return np.asarray(np.linalg.norm(points - truth, axis=1) / scheme.eye_distance(truth))
 
 
@@ -35,27 +44,46 @@ def region_points(scheme: PointScheme) -> dict[str, list[int]]:
 
 
 def area_under_curve(errors: Array, limit: float = FAILURE) -> float:
-    """Area under the cumulative error distribution up to ``limit``, over the limit: 1 is perfect.
+    """Area under the cumulative error distribution, over the limit: 1 is perfect.
 
-    Exact: a face of error e adds (limit - e) / limit. Missed faces are errors of infinity.
+    Exact: a face of error e adds (limit - e) / limit.
+
+    Args:
+        errors: [N], NME of each face; infinity for a missed one.
+        limit: Where the curve ends, share of the eye distance.
+
+    Returns:
+        0 to 1.
     """
     return float(np.clip(1.0 - np.asarray(errors) / limit, 0.0, None).mean())
 
 
 def second_differences(points: Array, eyes: Array) -> Array:
-    """Jitter of a track: |p(t+1) - 2 p(t) + p(t-1)|, mean over the points, over the eye distance: [T - 2].
+    """Jitter of a track: |p(t+1) - 2 p(t) + p(t-1)|, mean over the points, over the eye distance.
 
-    ``points`` are [T, L, 2] in frame pixels, ``eyes`` [T].
+    Args:
+        points: [T, L, 2], frame pixels.
+        eyes: [T], eye distance in pixels.
+
+    Returns:
+        [T - 2].
     """
     bend = np.linalg.norm(points[2:] - 2.0 * points[1:-1] + points[:-2], axis=2).mean(1)
     return np.asarray(bend / eyes[1:-1])
 
 
 def lag_frames(points: Array, reference: Array, reach: float = 2.0) -> float:
-    """By how many frames [T, L, 2] run behind a reference: the delay of the reference that fits them best.
+    """By how many frames a track runs behind a reference: the delay of the reference that fits it best.
 
-    The reference is interpolated linearly; a constant difference does not count. Resolution 0.05 frames; 0
-    where nothing moves.
+    The reference is interpolated linearly; a constant difference does not count. Resolution 0.05 frames.
+
+    Args:
+        points: [T, L, 2], frame pixels.
+        reference: [T, L, 2], of the same frames.
+        reach: Largest delay that is tried, frames.
+
+    Returns:
+        Frames; 0 where nothing moves.
     """
     edge = math.ceil(reach)
     inner = points[edge:-edge]
@@ -76,10 +104,17 @@ def lag_frames(points: Array, reference: Array, reach: float = 2.0) -> float:
 
 
 def smoothed(points: Array, sigma: float) -> Array:
-    """Points [T, L, 2] under a symmetric Gaussian of ``sigma`` frames, which delays nothing; its edges are left out.
+    """Points under a symmetric Gaussian, which delays nothing; its edges are left out.
 
     For lag against a reference that trembles: between two of its frames its noise averages out, and by that
     alone half a frame would fit better than none.
+
+    Args:
+        points: [T, L, 2].
+        sigma: Standard deviation, frames.
+
+    Returns:
+        [T - 2 ceil(3 sigma), L, 2].
     """
     reach = math.ceil(3 * sigma)
     kernel = np.exp(-0.5 * np.square(np.arange(-reach, reach + 1) / sigma))
@@ -94,7 +129,16 @@ def without_head_motion(points: Array) -> Array:
 
 
 def calibration_error(confidence: Array, right: NDArray[np.bool_], bins: int = 15) -> float:
-    """Expected calibration error (Naeini et al. 2015): equal-width bins, weighted by their counts."""
+    """Expected calibration error (Naeini et al. 2015): equal-width bins, weighted by their counts.
+
+    Args:
+        confidence: Any shape, 0 to 1.
+        right: The same shape; whether the point was right.
+        bins: Number of bins.
+
+    Returns:
+        0 to 1; 0 is perfect.
+    """
     number = np.minimum((np.asarray(confidence) * bins).astype(int), bins - 1).ravel()
     confidence, hit = np.asarray(confidence).ravel(), np.asarray(right, np.float64).ravel()
     gaps = [abs(confidence[number == b].mean() - hit[number == b].mean()) * (number == b).mean() for b in set(number)]

@@ -37,7 +37,15 @@ class MotionFigures:
 def evaluate_motion(
     engine: Engine, detector: Detector, options: TrackingOptions, faces: Sequence[LabelledFace], speed: float
 ) -> MotionFigures:
-    """Follow every face at ``speed`` (share of its size a frame)."""
+    """Follow every face while its picture moves.
+
+    Args:
+        engine: Runs the network.
+        detector: Finds the faces.
+        options: Of the tracker.
+        faces: The pictures.
+        speed: Share of the face's size that it moves a frame.
+    """
     tracked, still, lags, lost = [], [], [], 0
     for face in faces:
         found = _follow(engine, detector, options, face, speed)

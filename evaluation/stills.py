@@ -40,7 +40,17 @@ class EvaluationResult:
 
 
 def evaluate_crops(engine: Engine, faces: Sequence[LabelledFace], *, upright: bool, draws: int = 5) -> EvaluationResult:
-    """Every draw of red_align.datasets.protocol through ``red_acquire``."""
+    """Every draw of red_align.datasets.protocol through ``red_acquire``.
+
+    Args:
+        engine: Runs the network.
+        faces: The pictures.
+        upright: Whether the crops are turned by the face's roll.
+        draws: Draws of the box error a face.
+
+    Returns:
+        One row a draw and face, in pixels of the crop.
+    """
     data = draw(faces, upright=upright, draws=draws)
     scheme = engine.info.scheme
     prior = scheme.mean_shape.astype(np.float32)
@@ -57,7 +67,15 @@ def evaluate_crops(engine: Engine, faces: Sequence[LabelledFace], *, upright: bo
 
 
 async def evaluate_pictures(dataplane: DataPlane, faces: Sequence[LabelledFace]) -> EvaluationResult:
-    """Every picture as a client sends it: ``POST /align``, the service's own detector, one face."""
+    """Every picture as a client sends it: ``POST /align``, the service's own detector, one face.
+
+    Args:
+        dataplane: A started one.
+        faces: The pictures.
+
+    Returns:
+        One row a picture, in its pixels.
+    """
     scheme = dataplane.engine.info.scheme
     truth = np.array([face.points[list(scheme.of_ibug68)] for face in faces])
     errors, confidence, points = [], [], []

@@ -40,7 +40,14 @@ class TrackFigures:
 def evaluate_tracks(
     engine: Engine, detector: Detector, options: TrackingOptions, faces: Sequence[LabelledFace]
 ) -> TrackFigures:
-    """One clip of loss and return a face, one cut to the face half the list away: neighbours may be one person."""
+    """One clip of loss and return a face, one cut to the face half the list away: neighbours may be one person.
+
+    Args:
+        engine: Runs the network.
+        detector: Finds the faces.
+        options: Of the trackers.
+        faces: The pictures.
+    """
     rng = np.random.default_rng(0)
     lost, back, cut, skipped, others = [], [], [], 0, 0
     half = (len(faces) + 1) // 2
@@ -65,7 +72,16 @@ def evaluate_tracks(
 
 
 def track_ids(tracker: Tracker, clip: Sequence[Image], rng: np.random.Generator) -> list[int | None]:
-    """The track of each frame, or None; every frame gets noise of its own, as a camera's has."""
+    """The track of each frame.
+
+    Args:
+        tracker: A new one; it is closed.
+        clip: Frames, RGB uint8 [H, W, 3]; each gets noise of its own, as a camera's has.
+        rng: Makes the noise.
+
+    Returns:
+        Track ids, None where no face is followed.
+    """
     ids: list[int | None] = []
     for t, image in enumerate(clip):
         noisy = np.clip(image + rng.normal(0, 2.0, image.shape), 0, 255).astype(np.uint8)

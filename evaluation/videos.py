@@ -56,7 +56,17 @@ class _Run:
 
 
 def evaluate_clip(engine: Engine, detector: Detector, options: TrackingOptions, path: Path) -> ClipFigures:
-    """Follow one face through a clip as ``POST /align`` does, and compare with the labels beside it if there are."""
+    """Follow one face through a clip as ``POST /align`` does, and compare with the labels beside it if there are.
+
+    Args:
+        engine: Runs the network.
+        detector: Finds the face.
+        options: Of the tracker.
+        path: The clip.
+
+    Raises:
+        UnreadableMedia: The clip does not open.
+    """
     recorder = RecordingEngine(engine)
     scheme = engine.info.scheme
     truth = labels(path)

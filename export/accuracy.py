@@ -31,7 +31,14 @@ class Accuracy:
         return f"{name:<14}{self.acquired:>10.3f}{self.tracked:>10.3f}{self.median:>10.3f}"
 
     def loss(self, fp32: Accuracy) -> float:
-        """By how many points this one is worse, in whichever of both graphs it is more; nan where a NaN was met."""
+        """By how many points this one is worse, in whichever of both graphs it is more.
+
+        Args:
+            fp32: The accuracy to compare with.
+
+        Returns:
+            Points (percent of the eye distance); nan where a NaN was met.
+        """
         return float(np.max([self.acquired - fp32.acquired, self.tracked - fp32.tracked]))
 
 
@@ -39,19 +46,49 @@ ACCURACY_HEAD = f"{'precision':<14}{'first %':>10}{'next %':>10}{'median %':>10}
 
 
 def validation_faces(folder: Path, draws: int = 5) -> Draws:
-    """Crops of all faces below a folder, by the protocol; raises ValueError where there is none."""
+    """Crops of all faces below a folder, by the protocol.
+
+    Args:
+        folder: Pictures with labels beside them, see red_align.datasets.labelled_faces.
+        draws: Draws of the box error a face.
+
+    Returns:
+        Crops uint8 [K, 128, 128, 3] with their points in crop pixels.
+
+    Raises:
+        ValueError: The folder has no labelled face.
+    """
     return _drawn(folder, draws, seed=0)
 
 
 def calibration_crops(folder: Path, most: int = 128) -> NDArray[np.uint8]:
-    """Crops uint8 [K, 128, 128, 3] of up to ``most`` faces spread over a folder, with box errors of their own."""
+    """Crops of faces spread over a folder, with box errors of their own.
+
+    Args:
+        folder: Pictures with labels beside them.
+        most: Faces taken, at most.
+
+    Returns:
+        uint8 [K, 128, 128, 3].
+
+    Raises:
+        ValueError: The folder has no labelled face.
+    """
     crops = _drawn(folder, 1, CALIBRATION_SEED).crops
     chosen: NDArray[np.uint8] = crops[np.linspace(0, len(crops) - 1, min(most, len(crops))).astype(int)]
     return chosen
 
 
 def accuracy(runner: Runner, data: Draws) -> Accuracy:
-    """Both graphs on every crop: a first frame from the mean shape, then the same view once more from its points."""
+    """Both graphs on every crop: a first frame from the mean shape, then the same view once more from its points.
+
+    Args:
+        runner: Who runs the graphs.
+        data: Crops and their points.
+
+    Returns:
+        Errors in percent of the outer eye distance.
+    """
     ids, (a, b) = list(runner.scheme.of_ibug68), runner.scheme.outer_eyes
     errors: list[list[NDArray[np.float64]]] = [[], []]
     for at in range(0, len(data.crops), _BATCH):

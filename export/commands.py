@@ -80,7 +80,17 @@ def served(options: argparse.Namespace) -> None:
 
 
 def compare(title: str, ours: Runner, theirs: Runner, limit: float | None = MAX_POINT_PX) -> None:
-    """Print the table of parity; raise Refused where a point differs by ``limit`` pixels or more, or is NaN."""
+    """Compare two runners over the same streams and print the table.
+
+    Args:
+        title: Line above the table.
+        ours: What was made.
+        theirs: What it was made of.
+        limit: Pixels that a point may differ by; None for any.
+
+    Raises:
+        Refused: A point differs by ``limit`` pixels or more, or is NaN.
+    """
     table = check_parity(ours, theirs, moving_faces(FRAMES, SEQUENCES))
     print(f"{title}\n{TABLE_HEAD}")
     for name, parity in table.items():

@@ -11,7 +11,14 @@ from red.models.edge.network import RedNetwork
 
 
 def folded(network: RedNetwork) -> RedNetwork:
-    """A copy for inference without batch norm layers; the same function up to rounding."""
+    """A copy for inference without batch norm layers; the same function up to rounding.
+
+    Args:
+        network: Of either kind; it is left as it is.
+
+    Returns:
+        A copy in evaluation mode, whose convolutions have the norms' scales and shifts.
+    """
     copy = deepcopy(network).eval()
     for module in list(copy.modules()):
         if not isinstance(module, nn.Sequential):

@@ -29,12 +29,29 @@ _SHARED_FROM_BYTES = 1024
 
 
 def write_onnx(network: RedNetwork, folder: Path, training_run: str) -> list[Path]:
-    """Write ``red.onnx``, ``red_acquire.onnx`` and ``weights.bin`` to a folder; gives the graphs' paths."""
+    """Write ``red.onnx``, ``red_acquire.onnx`` and ``weights.bin``.
+
+    Args:
+        network: Of either kind.
+        folder: Where to; made where it is missing.
+        training_run: Name of the run, for the graphs' metadata.
+
+    Returns:
+        Paths of both graphs.
+    """
     return write_models(traced(folded(network), training_run), folder)
 
 
 def traced(network: RedNetwork, training_run: str) -> dict[str, onnx.ModelProto]:
-    """Both graphs by name, simplified, with what they say of themselves; a network as it is to be run."""
+    """Both graphs, simplified, with their metadata.
+
+    Args:
+        network: As it is to be run: folded, and halved for fp16.
+        training_run: Name of the run, for the metadata.
+
+    Returns:
+        Models by the graph's name.
+    """
     points, memory = network.scheme.num_points, network.preset.memory
     crop = torch.zeros(2, contract.CROP_SIZE, contract.CROP_SIZE, 3, dtype=torch.uint8)
     prior, start, kept = torch.zeros(2, 2 * points), torch.zeros(2, 1), torch.zeros(2, memory)
@@ -69,9 +86,18 @@ def simplified(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def write_models(models: dict[str, onnx.ModelProto], folder: Path) -> list[Path]:
-    """Write graphs by name, with one file of their large tensors; takes the tensors out of the models.
+    """Write graphs, with one file of their large tensors.
 
-    Raises RuntimeError for an opset or IR that servers in the field do not know, and the checker's own errors.
+    Args:
+        models: By name; their large tensors are taken out of them.
+        folder: Where to; made where it is missing.
+
+    Returns:
+        Paths of the graphs.
+
+    Raises:
+        RuntimeError: A graph has an opset or IR that servers in the field do not know.
+        onnx.checker.ValidationError: A graph is not valid.
     """
     for name, model in models.items():
         opset = max(o.version for o in model.opset_import)

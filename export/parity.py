@@ -43,10 +43,17 @@ TABLE_HEAD = f"{'graph':<14}{'frames':>8}{'points px':>14}{'confidence':>14}{'me
 
 
 def moving_faces(frames: int, sequences: int) -> NDArray[np.uint8]:
-    """Crops of a face in motion and changing light, uint8 [frames, sequences, 128, 128, 3].
+    """Crops of a face in motion and changing light.
 
     The face is scikit-image's astronaut (public domain), so that no data set is needed. Faces, since on
     other things a network's answer is arbitrary and a rounding error may flip it.
+
+    Args:
+        frames: Frames of each stream, T.
+        sequences: Streams, N; each moves in a phase of its own, the odd ones mirrored.
+
+    Returns:
+        uint8 [T, N, 128, 128, 3].
     """
     image = np.asarray(skimage.data.astronaut(), np.uint8)
     out = np.empty((frames, sequences, contract.CROP_SIZE, contract.CROP_SIZE, 3), np.uint8)
@@ -63,7 +70,16 @@ def moving_faces(frames: int, sequences: int) -> NDArray[np.uint8]:
 
 
 def check_parity(ours: Runner, theirs: Runner, crops: NDArray[np.uint8]) -> dict[str, Parity]:
-    """Run crops [T, N, 128, 128, 3] of N streams through both graphs of both runners."""
+    """Run the same streams through both graphs of two runners.
+
+    Args:
+        ours: One runner.
+        theirs: The other.
+        crops: uint8 [T, N, 128, 128, 3] of N streams.
+
+    Returns:
+        Largest differences by the graph's name.
+    """
     return {
         contract.ACQUIRE_GRAPH: _acquire_parity(ours, theirs, crops),
         contract.STEP_GRAPH: _step_parity(ours, theirs, crops),

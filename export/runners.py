@@ -41,12 +41,26 @@ class Runner(Protocol):
     memory_size: int
 
     def acquire(self, crops: NDArray[np.uint8], prior: Array, resume: Array) -> Answer:
-        """All passes of crops [N, 128, 128, 3] from priors [N, 2L] and memories [N, S]."""
+        """All passes of first frames.
+
+        Args:
+            crops: uint8 [N, 128, 128, 3].
+            prior: float32 [N, 2L], crop pixels.
+            resume: float32 [N, S], the memory to begin with.
+        """
 
     def step(
         self, streams: Sequence[int], crops: NDArray[np.uint8], prior: Array, start: NDArray[np.bool_], resume: Array
     ) -> Answer:
-        """The next frame of some streams; where ``start`` [N] is true a stream begins anew from ``resume`` [N, S]."""
+        """The next frame of some streams.
+
+        Args:
+            streams: Numbers of the streams, N of them.
+            crops: uint8 [N, 128, 128, 3].
+            prior: float32 [N, 2L], crop pixels.
+            start: bool [N]; where it is true the stream begins anew.
+            resume: float32 [N, S], the memory to begin with there.
+        """
 
 
 class TorchRunner:
@@ -115,12 +129,27 @@ class GraphRunner:
 
 
 def runner_of(path: Path) -> TorchRunner | GraphRunner:
-    """Torch for a checkpoint, ONNX Runtime for a folder of graphs or a model repository."""
+    """Torch for a checkpoint, ONNX Runtime for a folder of graphs or a model repository.
+
+    Args:
+        path: A file or a folder.
+
+    Raises:
+        FileNotFoundError: The folder lacks a graph.
+    """
     return GraphRunner(path) if path.is_dir() else TorchRunner(load_network(path))
 
 
 def graph_file(folder: Path, name: str) -> Path:
-    """The file of a graph in a folder of graphs or a model repository; raises FileNotFoundError."""
+    """The file of a graph.
+
+    Args:
+        folder: A folder of graphs or a model repository.
+        name: Of the graph.
+
+    Raises:
+        FileNotFoundError: There is none.
+    """
     for pattern in GRAPH_PATHS:
         if (path := folder / pattern.format(name=name)).is_file():
             return path

@@ -126,6 +126,9 @@ class DataPlane:
     async def upload(self, tenant: str) -> AsyncIterator[Upload]:
         """Room for an upload; its slot is free and its file gone after the block.
 
+        Args:
+            tenant: Whose upload it is.
+
         Raises:
             Overloaded: Too many are under way, of all or of the tenant.
         """

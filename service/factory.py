@@ -18,6 +18,9 @@ from service.observability.tracing import call_headers
 def make_dataplane(settings: Settings) -> DataPlane:
     """Load model and detector; not started yet.
 
+    Args:
+        settings: What to make.
+
     Raises:
         ModelMismatch: An embedded model does not load, or keeps another contract.
         ConfigurationError: What a setting names is not there.
@@ -35,6 +38,10 @@ def make_dataplane(settings: Settings) -> DataPlane:
 
 def make_engine(settings: Settings, metrics: Metrics | None = None) -> Engine:
     """The engine that the settings ask for.
+
+    Args:
+        settings: Which engine, and its limits.
+        metrics: Counts batches; None for none.
 
     Raises:
         ModelMismatch: An embedded model does not load, or keeps another contract.

@@ -21,6 +21,9 @@ _BLANK = np.zeros((CROP_SIZE, CROP_SIZE, 3), np.uint8)
 async def start(dataplane: DataPlane) -> None:
     """Reach the model, serve real sequences and one detection; ready only after all worked.
 
+    Args:
+        dataplane: A new one.
+
     Raises:
         ModelMismatch: The model keeps another contract.
         ConfigurationError: The folder of uploads cannot be written to.

@@ -21,7 +21,14 @@ _MAPS = ("stem", "f_enc", "f_denc")
 
 
 def halved(network: RedNetwork) -> RedNetwork:
-    """A copy for tracing; it also runs, where torch has half kernels. Of either kind of network."""
+    """A copy that computes in half precision where that is harmless; it also runs, where torch has half kernels.
+
+    Args:
+        network: Of either kind of network; it is left as it is.
+
+    Returns:
+        A copy for tracing, with casts where its parts meet.
+    """
     copy = deepcopy(network).eval()
     half = list(_half_modules(copy))
     for module in half:

@@ -23,7 +23,15 @@ Feed = dict[str, NDArray[np.generic]]
 
 
 def quantised(graphs: Path, crops: NDArray[np.uint8]) -> dict[str, onnx.ModelProto]:
-    """Both graphs of a folder with convolutions in int8; ranges are those met on crops [K, 128, 128, 3]."""
+    """Both graphs of a folder with their convolutions in int8.
+
+    Args:
+        graphs: Folder of the fp32 graphs.
+        crops: uint8 [K, 128, 128, 3]; ranges are those met on them.
+
+    Returns:
+        Models by the graph's name, with the metadata of the given ones.
+    """
     runner, out = GraphRunner(graphs), {}
     for name in (contract.STEP_GRAPH, contract.ACQUIRE_GRAPH):
         model = onnx.load(graphs / f"{name}.onnx")

@@ -34,7 +34,11 @@ class EvaluationResult:
     variant: Accuracy
 
     def require(self) -> None:
-        """Raise Refused where the variant's NME is more than MAX_LOSS points worse, or is none."""
+        """Accept the variant, or not.
+
+        Raises:
+            Refused: The variant's NME is more than MAX_LOSS points worse, or is none.
+        """
         loss = self.variant.loss(self.fp32)
         if not loss <= MAX_LOSS:
             raise Refused(f"NME grows by {loss:.3f} points, the limit is {MAX_LOSS}")
@@ -48,10 +52,23 @@ def write_variant(
     faces: Draws,
     calibration: NDArray[np.uint8] | None = None,
 ) -> EvaluationResult:
-    """Write both graphs in fp16 or int8 to a folder and evaluate them on labelled faces, beside fp32's in ``plain``.
+    """Write both graphs in fp16 or int8 to a folder and evaluate them on labelled faces, beside fp32's.
 
-    ``calibration`` are crops [K, 128, 128, 3], which int8 needs. The files are written whatever the result; the
-    caller writes to a folder of its own and keeps what passes.
+    The files are written whatever the result; the caller writes to a folder of its own and keeps what passes.
+
+    Args:
+        network: Of either kind.
+        plain: Folder of the fp32 graphs.
+        folder: Where to.
+        precision: ``fp16`` or ``int8``.
+        faces: What both are evaluated on.
+        calibration: Crops uint8 [K, 128, 128, 3], which int8 needs.
+
+    Returns:
+        The accuracy of both.
+
+    Raises:
+        ValueError: int8 without crops to calibrate on.
     """
     if precision == "fp16":
         models = traced(halved(folded(network)), GraphRunner(plain).metadata["training_run"])

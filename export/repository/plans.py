@@ -35,7 +35,15 @@ build() {{
 
 
 def script(metadata: dict[str, str], max_batch: int) -> str:
-    """The whole script for both models; ``metadata`` is that of either graph."""
+    """The script that builds the plans of both models on the machine that serves them.
+
+    Args:
+        metadata: That of either graph.
+        max_batch: Largest batch of the plans.
+
+    Returns:
+        Text of a shell script.
+    """
     calls = [
         " ".join(["build", name, *_arguments(inputs, metadata, max_batch)])
         for name, inputs in (
@@ -47,7 +55,15 @@ def script(metadata: dict[str, str], max_batch: int) -> str:
 
 
 def input_shapes(inputs: tuple[str, ...], metadata: dict[str, str]) -> dict[str, list[int]]:
-    """Shapes of the inputs without the batch axis."""
+    """Shapes of the inputs without the batch axis.
+
+    Args:
+        inputs: Names of the inputs.
+        metadata: That of the graph.
+
+    Returns:
+        Dimensions by name.
+    """
     points, memory, size = int(metadata["points"]), int(metadata["memory"]), contract.CROP_SIZE
     shapes = {
         contract.CROP: [size, size, 3],

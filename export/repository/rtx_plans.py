@@ -32,9 +32,19 @@ class Built:
 
 
 def build_plan(graph: Path, max_batch: int, capability: str = "8.9") -> Built:
-    """The plan of one graph for batches of 1 to ``max_batch`` and one compute capability.
+    """The plan of one graph.
 
-    Raises NotBuilt, and ImportError where the packages are missing.
+    Args:
+        graph: The ONNX file.
+        max_batch: It is for batches of 1 to this.
+        capability: The one compute capability that it is for, of CAPABILITIES.
+
+    Returns:
+        The plan and the number of its layers.
+
+    Raises:
+        NotBuilt: TensorRT refused the graph.
+        ImportError: The packages are missing.
     """
     import tensorrt_rtx_bindings as trt
 
@@ -61,7 +71,21 @@ def build_plan(graph: Path, max_batch: int, capability: str = "8.9") -> Built:
 
 
 def build_plans(graphs: Path, out: Path, max_batch: int, capability: str = "8.9") -> dict[Path, Built]:
-    """Plans of both graphs of a folder as ``<name>.rtx.plan`` in another."""
+    """Plans of both graphs of a folder, written as ``<name>.rtx.plan``.
+
+    Args:
+        graphs: Folder of the graphs.
+        out: Where to; made where it is missing.
+        max_batch: See build_plan.
+        capability: See build_plan.
+
+    Returns:
+        Plans by their paths.
+
+    Raises:
+        NotBuilt: TensorRT refused a graph.
+        ImportError: The packages are missing.
+    """
     out.mkdir(parents=True, exist_ok=True)
     built = {}
     for name in (contract.STEP_GRAPH, contract.ACQUIRE_GRAPH):

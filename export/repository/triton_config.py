@@ -39,7 +39,15 @@ class ServeOptions:
 
 
 def step_config(metadata: dict[str, str], options: ServeOptions) -> pb.ModelConfig:
-    """``red``: sequence batching, memory as implicit state that begins as zeros, START as an input."""
+    """``red``: sequence batching, memory as implicit state that begins as zeros, START as an input.
+
+    Args:
+        metadata: That of the exported graph.
+        options: How it shall be served.
+
+    Returns:
+        The model's configuration.
+    """
     config = _config(contract.STEP_GRAPH, metadata, options)
     memory = int(metadata["memory"])
     batching = config.sequence_batching
@@ -61,7 +69,15 @@ def step_config(metadata: dict[str, str], options: ServeOptions) -> pb.ModelConf
 
 
 def acquire_config(metadata: dict[str, str], options: ServeOptions) -> pb.ModelConfig:
-    """``red_acquire``: stateless, batched across streams while one batch runs."""
+    """``red_acquire``: stateless, batched across streams while one batch runs.
+
+    Args:
+        metadata: That of the exported graph.
+        options: How it shall be served.
+
+    Returns:
+        The model's configuration.
+    """
     config = _config(contract.ACQUIRE_GRAPH, metadata, options)
     config.dynamic_batching.max_queue_delay_microseconds = 0
     return config

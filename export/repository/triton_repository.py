@@ -15,11 +15,19 @@ VERSION = "1"
 
 
 def write_repository(graphs: Path, repository: Path, options: ServeOptions) -> list[Path]:
-    """Write ``red`` and ``red_acquire`` with their configurations; gives the files.
+    """Write ``red`` and ``red_acquire`` with their configurations.
 
-    ``graphs`` holds red.onnx, red_acquire.onnx and their weights. The repository's ONNX files hold their weights
-    themselves, so that each model can be copied alone. For TensorRT they are the source of the plans, which only
-    the machine that serves them can build: by the script ``build_plans.sh`` that is then written too.
+    The repository's ONNX files hold their weights themselves, so that each model can be copied alone. For TensorRT they
+    are the source of the plans, which only the machine that serves them can build: by the script ``build_plans.sh``
+    that is then written too.
+
+    Args:
+        graphs: Folder of red.onnx, red_acquire.onnx and their weights.
+        repository: Where to; made where it is missing.
+        options: How Triton shall serve.
+
+    Returns:
+        The files that were written.
     """
     written = []
     metadata: dict[str, str] = {}

@@ -150,7 +150,11 @@ class ClipRun:
         yield await self.ended(writer.finish)
 
     async def ended(self, encode: Callable[[StreamEnd], T]) -> T:
-        """How it ended, encoded in a thread; to be had after ``results``."""
+        """How it ended, encoded in a thread; to be had after ``results``.
+
+        Args:
+            encode: From the end to what is sent of it.
+        """
         return await self._calls(lambda: encode(self.end))
 
     async def _limited(self, work: Callable[[], T]) -> T:

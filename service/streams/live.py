@@ -100,7 +100,14 @@ class LiveRun:
             return self._answer(image, time_s)
 
     def raw(self, data: bytes, width: int, height: int, time_s: float) -> FrameResult:
-        """Answer raw RGB: height * width * 3 bytes."""
+        """Answer raw RGB.
+
+        Args:
+            data: height * width * 3 bytes.
+            width: Pixels.
+            height: Pixels.
+            time_s: Its time, seconds.
+        """
         try:
             image = _raw_image(data, width, height, self._limits)
         except RedAlignError as error:
@@ -108,11 +115,20 @@ class LiveRun:
         return self._answer(image, time_s)
 
     def broken(self, error: RedAlignError, time_s: float) -> FrameResult:
-        """Answer a frame that did not decode."""
+        """Answer a frame that did not decode.
+
+        Args:
+            error: Why.
+            time_s: Its time, seconds.
+        """
         return self._counted(self._tracker.process(Frame(self.next_index, time_s, None, error)))
 
     def dropped(self, time_s: float) -> FrameResult:
-        """Answer a frame that is left out."""
+        """Answer a frame that is left out.
+
+        Args:
+            time_s: Its time, seconds.
+        """
         self.dropped_count += 1
         return self._counted(FrameResult(self.next_index, time_s, FrameStatus.DROPPED))
 
