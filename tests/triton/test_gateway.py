@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -92,24 +93,18 @@ def test_a_live_stream_survives_the_servers_death(triton: TritonProcess, make_tr
     assert np.abs(points_of(results) - points_of(wanted)).max() < SAME_PX
 
 
-def restart(server: TritonProcess) -> None:
-    server.kill()
-    server.start()
-
-
 def test_a_clip_survives_too_and_says_where(make_triton: Make) -> None:
     server = make_triton(delay_s=0.02)
     data = carphone_path().read_bytes()
     with gateway(server, TRITON_RECOVER_S="60") as there:
-
-        def restart() -> None:
-            server.kill()
-            server.start()
-
-        timer = threading.Timer(1.0, restart)
-        timer.start()
-        frames = httpx.post(f"{there.http}/align", content=data, headers=VIDEO, timeout=120).json()["frames"]
-        timer.join()
+        url, frames = f"{there.http}/align?format=ndjson", []
+        with httpx.stream("POST", url, content=data, headers=VIDEO, timeout=120) as answer:
+            for record in map(json.loads, answer.iter_lines()):
+                if "index" in record:
+                    frames.append(record)
+                    if len(frames) == BREAK:
+                        server.kill()
+                        server.start()
     assert [frame["index"] for frame in frames] == list(range(len(carphone_frames())))
     assert sum(frame.get("resumed", False) for frame in frames) == 1
 
