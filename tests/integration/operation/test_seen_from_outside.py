@@ -13,8 +13,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from red_align.v1 import face_landmarks_pb2 as pb
 from service.security.credentials import hash_of, new_key
-from tests.integration.test_grpc import config
-from tests.integration.test_resuming import Stub, frames_from, results
+from tests.integration.rpc.test_grpc import config
+from tests.integration.rpc.test_resuming import Stub, frames_from, results
 from tests.support.collector import Collector, collector
 from tests.support.media import carphone_path
 from tests.support.rest import VIDEO

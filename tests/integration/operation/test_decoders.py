@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from red_align.v1 import face_landmarks_pb2 as pb
-from tests.integration.test_grpc import Stub, config, encoded
+from tests.integration.rpc.test_grpc import Stub, config, encoded
 from tests.support.media import carphone_frames, jpeg
 from tests.support.servers import RunningServer, running_server
 

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from red_align.v1 import face_landmarks_pb2 as pb
-from tests.integration.test_grpc import Stub, config, encoded, limit_of, reason_of, stream
+from tests.integration.rpc.test_grpc import Stub, config, encoded, limit_of, reason_of, stream
 from tests.support.media import carphone_frames, carphone_path, jpeg
 from tests.support.rest import VIDEO, assert_unharmed, check_error, gauge, wait_until
 from tests.support.servers import RunningServer, running_server

@@ -13,7 +13,7 @@ import pytest
 
 from red_align.v1 import face_landmarks_pb2 as pb
 from red_align.v1 import face_landmarks_pb2_grpc as pb_grpc
-from tests.integration.test_grpc import config, points_of, raw, reason_of, stream
+from tests.integration.rpc.test_grpc import config, points_of, raw, reason_of, stream
 from tests.support.media import Image, carphone_frames, write_video
 from tests.support.rest import VIDEO, gauge, wait_until
 from tests.support.servers import RunningServer, running_server

@@ -16,7 +16,7 @@ from cryptography.fernet import Fernet
 
 from red_align.v1 import face_landmarks_pb2 as pb
 from red_align.v1 import face_landmarks_pb2_grpc as pb_grpc
-from tests.integration.test_grpc import config, points_of, raw, reason_of, stream
+from tests.integration.rpc.test_grpc import config, points_of, raw, reason_of, stream
 from tests.support.media import carphone_frames, write_video
 from tests.support.rest import VIDEO, check_error, part
 from tests.support.servers import RunningServer, running_server

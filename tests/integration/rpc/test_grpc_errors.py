@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from red_align.v1 import face_landmarks_pb2 as pb
-from tests.integration.test_grpc import Stub, clip_requests, config, encoded, limit_of, raw, reason_of, stream
+from tests.integration.rpc.test_grpc import Stub, clip_requests, config, encoded, limit_of, raw, reason_of, stream
 from tests.support.media import carphone_frames, carphone_path, jpeg
 from tests.support.rest import gauge, wait_until
 from tests.support.servers import RunningServer, running_server
