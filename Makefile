@@ -51,8 +51,8 @@ export: $(DEV)/.done ## export RUN's checkpoint to OUT (red_align/weights/edge),
 repository: $(DEV)/.done ## a Triton model repository of the shipped model in out/models (FLAGS="--cpu", ...)
 	$(DEV)/bin/red-export repository red_align/weights/edge out/models $(FLAGS)
 
-bench: $(DEV)/.done ## speed of step, session and service on this machine
-	$(DEV)/bin/python benchmarks/speed.py
+bench: $(DEV)/.done ## what the network and a tracker's frame cost, over one face detection
+	$(DEV)/bin/python -m benchmarks.speed
 
 bench-triton: $(DEV)/.done $(TRITON)/.done ## a step embedded and on a Triton server, its batches, shared memory
 	$(DEV)/bin/python -m benchmarks.engines

@@ -1,7 +1,7 @@
 """Embedded or on a Triton server: what does a step cost? ``make bench-triton``
 
 The server is the real one with its Python backend on this machine's CPU, which runs the same ONNX file on one
-thread, so the difference is the way there and back. Milliseconds depend on the machine, the last column does not as
+thread, so the difference is the round trip. Milliseconds depend on the machine, the last column does not as
 much: it is the ratio to the embedded engine with as many streams.
 """
 
@@ -22,10 +22,9 @@ from export.repository.triton_config import ServeOptions, Strategy
 from red_align import contract
 from red_align.engine.base import Engine
 from red_align.engine.onnx_engine import OnnxEngine
-from red_align.engine.triton_engine import TritonEngine
 from service.config.settings import MODEL_FOLDER
 from tests.triton.server import TritonProcess, make_repository, triton_server
-from tests.triton.streams import Stream
+from tests.triton.streams import Stream, engine_of
 
 FRAMES, ROUNDS = 100, 5
 OUTPUTS = (contract.LANDMARKS, contract.CONFIDENCE, contract.MEMORY)
@@ -54,12 +53,12 @@ async def step_ms(engine: Engine, streams: int) -> float:
 async def call_ms(url: str, shared: bool) -> float:
     """Median milliseconds of one stateless call whose crop travels as raw bytes or lies in shared memory."""
     client = aio.InferenceServerClient(url)
-    info = TritonEngine([url])
-    await asyncio.to_thread(info.start)
+    async with engine_of(url) as engine:
+        info = engine.info
     crop = moving_faces(1, 1)[0]
     others = {
-        contract.PRIOR: info.info.scheme.mean_shape.reshape(1, -1),
-        contract.RESUME: np.zeros((1, info.info.memory_size)),
+        contract.PRIOR: info.scheme.mean_shape.reshape(1, -1),
+        contract.RESUME: np.zeros((1, info.memory_size)),
     }
     inputs = [InferInput(contract.CROP, list(crop.shape), "UINT8")]
     region = None
@@ -84,18 +83,13 @@ async def call_ms(url: str, shared: bool) -> float:
         await client.unregister_system_shared_memory("crop")
         shared_memory.destroy_shared_memory_region(region)
     await client.close()
-    await asyncio.to_thread(info.close)
     return statistics.median(times)
 
 
 async def on_server(server: TritonProcess, streams: int) -> float:
     """``step_ms`` on a Triton server."""
-    engine = TritonEngine([server.url])
-    await asyncio.to_thread(engine.start)
-    try:
+    async with engine_of(server.url) as engine:
         return await step_ms(engine, streams)
-    finally:
-        await asyncio.to_thread(engine.close)
 
 
 async def embedded_ms(streams: int) -> float:
@@ -104,7 +98,7 @@ async def embedded_ms(streams: int) -> float:
     try:
         return await step_ms(engine, streams)
     finally:
-        await asyncio.to_thread(engine.close)
+        engine.close()
 
 
 def main() -> None:
@@ -126,13 +120,13 @@ def main() -> None:
                     sizes = {k: c - before.get(k, 0) for k, c in sorted(after.items()) if c > before.get(k, 0)}
                     print(f"{f'triton {strategy}, {n} streams':<28}{value:>8.2f}{value / embedded[n]:>15.2f}   {sizes}")
                 if strategy == "oldest":
-                    times = {
+                    transports = {
                         name: asyncio.run(call_ms(server.url, shared))
                         for name, shared in (("raw", False), ("shared memory", True))
                     }
     print(f"\n{'one acquire, crop as':<28}{'ms':>8}{'over raw':>15}")
-    for name, value in times.items():
-        print(f"{name:<28}{value:>8.2f}{value / times['raw']:>15.2f}")
+    for name, value in transports.items():
+        print(f"{name:<28}{value:>8.2f}{value / transports['raw']:>15.2f}")
 
 
 if __name__ == "__main__":

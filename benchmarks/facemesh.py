@@ -2,7 +2,7 @@
 
 PYTHON is the interpreter of an environment with ``mediapipe==0.10.21`` (it wants numpy 1, so not ours). FaceMesh in
 video mode is timed with all that it does to a frame; ours is the step graph alone (``red.onnx``, batch 1), and, in the
-second row, what surrounds it in the session too: crop, look and tracking rules, without decoding.
+third row, what surrounds it in the tracker too: crop, appearance and tracking rules, without decoding.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def step_time(graph: OnnxGraph, frame: Frame) -> float:
 
 def tracker_time(engine: OnnxEngine, frames: list[Frame]) -> float:
     """Milliseconds a frame of a tracker that follows one face; the first frame, with its detection, is left out."""
-    with Tracker(engine=engine) as tracker:
+    with Tracker(engine=engine, detector=YuNetDetector()) as tracker:
         tracker.process(frames[0])
         began = time.perf_counter()
         for frame in frames[1:]:
@@ -87,10 +87,11 @@ def main() -> None:
     )
     assert other.stdin is not None
     assert other.stdout is not None
+    answers = other.stdout
 
     def ask(what: str) -> float:
         print(what, file=other.stdin, flush=True)
-        return float(other.stdout.readline())  # type: ignore[union-attr]
+        return float(answers.readline())
 
     frames = read(Path(clip))
     graph = OnnxGraph(MODEL_FOLDER / "red.onnx", contract.STEP_INPUTS, contract.STEP_OUTPUTS, 1)
@@ -105,6 +106,7 @@ def main() -> None:
     for name, values in rows.items():
         middle = statistics.median(values)
         print(f"{name:<34}{middle:>8.2f}{min(values):>8.2f}{middle / base:>15.2f}")
+    engine.close()
     print(f"FaceMesh's jitter on this clip: {ask('jitter'):.2f} % of the outer eye distance")
     other.stdin.close()
     other.wait()

@@ -105,8 +105,8 @@ def there_and_back(count: int) -> Iterator[int]:
     """Indices of the clip forwards and backwards, so that it never cuts."""
     frames = len(carphone_frames())
     for i in range(count):
-        place = i % (2 * frames - 2)
-        yield place if place < frames else 2 * frames - 2 - place
+        index = i % (2 * frames - 2)
+        yield index if index < frames else 2 * frames - 2 - index
 
 
 def round_trips(address: str, method: str, pictures: list[bytes], streams: int, frames: int) -> list[float]:

@@ -1,10 +1,9 @@
-"""What does decoding in processes of their own cost? Seconds for a clip through the dataplane, over the same without.
+"""What does decoding in processes of their own cost? Seconds for a clip through the data plane, over the same without.
 
 ``python -m benchmarks.isolation [CLIP]``; without a clip the car phone's, repeated, and a made one of 1080p. ``live``
 is the same clip's frames as JPEGs of a live stream that sends as fast as it may, ``single`` of one that waits for each
-answer, ``alone`` decoding without all else. Each figure is the median of
-several runs, of which every second one is isolated; what is not is given the decoding processes' memory allocator
-settings, which matter more than either.
+answer, ``alone`` decoding without all else. Each figure is the median of several runs, of which every second one is
+isolated; what is not is given the decoding processes' memory allocator settings, which matter more than either.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 from time import perf_counter
+from typing import Self, cast
 
 import cv2
 import numpy as np
@@ -38,7 +38,7 @@ LIMITS = DecodeLimits(threads=2)
 
 
 class DecodedHere:
-    """Takes the place of a PendingFrame."""
+    """Stands in for a PendingFrame: decodes when it is asked for its image."""
 
     def __init__(self, data: bytes, limits: DecodeLimits) -> None:
         self.data, self._limits = data, limits
@@ -50,7 +50,7 @@ class DecodedHere:
     def release(self) -> None:
         """See PendingFrame.release."""
 
-    def __enter__(self) -> DecodedHere:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -58,7 +58,7 @@ class DecodedHere:
 
 
 class InProcess:
-    """Takes the place of a DecodePool: decodes where it is called."""
+    """Stands in for a DecodePool: decodes where it is called, and nothing ahead."""
 
     def open_media(self, path: Path, limits: DecodeLimits, stride: int = 1) -> Reader:
         """See DecodePool.open_media."""
@@ -91,12 +91,12 @@ def median_ratio(measure: Callable[[DecodePool | InProcess], float], pool: Decod
 
 
 async def through(dataplane: DataPlane, work: Callable[[], Awaitable[None]]) -> float:
-    """The ratio of some work through a dataplane."""
+    """The ratio of some work through a data plane."""
     pool = dataplane.decoders
     times: dict[bool, list[float]] = {True: [], False: []}
     for run in range(2 * RUNS):
         isolated = run % 2 == 0
-        dataplane.decoders = pool if isolated else InProcess()  # type: ignore[assignment]
+        dataplane.decoders = pool if isolated else cast(DecodePool, InProcess())
         began = perf_counter()
         await work()
         times[isolated].append(perf_counter() - began)
@@ -115,8 +115,8 @@ async def stream(dataplane: DataPlane, pictures: list[bytes], *, ahead: bool) ->
     async with dataplane.stream(StreamOptions()) as live:
         for index, picture in enumerate(pictures):
             following = pictures[index + 1] if ahead and index + 1 < len(pictures) else b""
-            answer = partial(live.encoded, picture, float(index), following)
-            assert (await live.calls(answer)).error is None
+            result = await live.calls(partial(live.encoded, picture, float(index), following))
+            assert result.error is None
 
 
 async def main() -> None:

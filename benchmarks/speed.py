@@ -1,33 +1,34 @@
-"""How fast are the network, the detector and the whole way of a frame? ``make bench``
+"""What do the network and a tracker's whole frame cost, over one face detection? ``make bench``
 
-Milliseconds depend on the machine; the last column is the ratio to one face detection on the same frame in the
-same run, which does not depend on it as much. Each figure is the median of several rounds.
+All on one core. Milliseconds depend on the machine; the last column is the ratio to one detection on the same frame in
+the same run, which does not depend on it as much. Each figure is the median of several rounds. What a frame costs the
+service, decoding and transport included: benchmarks/frame_cost.py.
 """
 
 from __future__ import annotations
 
-import asyncio
 import statistics
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
+from functools import partial
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from red_align import contract
 from red_align.crop import crop_face
+from red_align.engine.onnx_engine import OnnxEngine
 from red_align.engine.onnx_graph import OnnxGraph
-from red_align.tracking.detector import YuNetDetector
-from service import lifecycle
-from service.config.settings import MODEL_FOLDER, Settings
-from service.dataplane import ClipOptions, DataPlane
-from service.factory import make_dataplane
-from tests.support.media import carphone_frames, carphone_path
+from red_align.tracking.detector import Detector, YuNetDetector
+from red_align.tracking.tracker import Tracker
+from service.config.settings import MODEL_FOLDER
+from tests.support.media import carphone_frames
 
-ROUNDS = 7
+ROUNDS, REPEAT = 7, 10
 
 
-def timed(work: Callable[[], object], repeat: int = 10) -> float:
+def timed(work: Callable[[], object], repeat: int = REPEAT) -> float:
     """Median milliseconds of one call."""
     work()
     rounds = []
@@ -39,11 +40,11 @@ def timed(work: Callable[[], object], repeat: int = 10) -> float:
     return statistics.median(rounds)
 
 
-def graph_times(batch: int) -> tuple[float, float]:
-    """Milliseconds a face of a step and of an acquire on one core."""
+def graph_times(detector: Detector, batch: int) -> tuple[float, float]:
+    """Milliseconds a face of a step and of an acquisition."""
     step = OnnxGraph(MODEL_FOLDER / "red.onnx", contract.STEP_INPUTS, contract.STEP_OUTPUTS, 1)
     acquire = OnnxGraph(MODEL_FOLDER / "red_acquire.onnx", contract.ACQUIRE_INPUTS, contract.ACQUIRE_OUTPUTS, 1)
-    detection = YuNetDetector().detect(carphone_frames()[0])[0]
+    detection = detector.detect(carphone_frames()[0])[0]
     crop = np.stack([crop_face(carphone_frames()[0], detection.region)] * batch)
     prior = np.stack([step.info.scheme.mean_shape.reshape(-1)] * batch).astype(np.float32)
     memory = np.zeros((batch, step.info.memory_size), np.float32)
@@ -52,40 +53,24 @@ def graph_times(batch: int) -> tuple[float, float]:
     return timed(lambda: step.run(base | more)) / batch, timed(lambda: acquire.run(base)) / batch
 
 
-async def clip_time(run: Callable[[DataPlane], Awaitable[int]]) -> float:
-    """Median milliseconds a frame of a whole clip through the dataplane."""
-    dataplane = make_dataplane(Settings())
-    await lifecycle.start(dataplane)
-    rounds = []
-    for _ in range(3):
-        began = time.perf_counter()
-        count = await run(dataplane)
-        rounds.append((time.perf_counter() - began) / count * 1e3)
-    await lifecycle.close(dataplane)
-    return statistics.median(rounds)
-
-
-async def one_clip(dataplane: DataPlane) -> int:
-    """The car phone clip once."""
-    async with dataplane.clip(carphone_path(), ClipOptions()) as run:
-        return len([index async for index in run.results(lambda result: result.index)])
-
-
-async def eight_clips(dataplane: DataPlane) -> int:
-    """The clip eight times at once."""
-    return sum(await asyncio.gather(*(one_clip(dataplane) for _ in range(8))))
+def follow(engine: OnnxEngine, detector: Detector) -> None:
+    """The car phone clip through a tracker of one face."""
+    with Tracker(engine=engine, detector=detector) as tracker:
+        for frame in carphone_frames():
+            tracker.track(frame)
 
 
 def main() -> None:
     """Print the table."""
-    detector = YuNetDetector()
+    cv2.setNumThreads(1)
+    detector, engine = YuNetDetector(), OnnxEngine(MODEL_FOLDER, threads=1)
     detect = timed(lambda: detector.detect(carphone_frames()[0]))
     rows = [("detect, 176x144", detect)]
     for batch in (1, 8):
-        step, acquire = graph_times(batch)
-        rows += [(f"red, one core, batch {batch}", step), (f"red_acquire, one core, batch {batch}", acquire)]
-    rows += [("clip, all of it, a frame", asyncio.run(clip_time(one_clip)))]
-    rows += [("8 clips at once, a frame", asyncio.run(clip_time(eight_clips)))]
+        step, acquire = graph_times(detector, batch)
+        rows += [(f"red, batch {batch}, a face", step), (f"red_acquire, batch {batch}, a face", acquire)]
+    rows.append(("tracker, a frame of one face", timed(partial(follow, engine, detector), 1) / len(carphone_frames())))
+    engine.close()
     print(f"{'what':<34}{'ms':>8}{'over one detection':>22}")
     for name, value in rows:
         print(f"{name:<34}{value:>8.2f}{value / detect:>22.2f}")

@@ -1,4 +1,4 @@
-"""Is the confidence what it says: a probability; and does it tell a face from what is none?"""
+"""Is the confidence what it says: a probability; and does it separate a face from what is none?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Labelled pictures in known motion: does following a face lose accuracy against looking anew, and does it lag?
+"""Labelled pictures in known motion: does following a face lose accuracy against single frames, and does it lag?
 
 Each picture goes round a circle of a fifth of the face's size, its rim as fast as asked, and is followed by the
 library's tracker with its own detector. The same crops without prior and memory are the comparison.

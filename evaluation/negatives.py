@@ -1,4 +1,4 @@
-"""Crops that hold no whole face, cut from labelled pictures: the confidence must tell them from faces."""
+"""Crops that hold no whole face, cut from labelled pictures: the confidence must separate them from faces."""
 
 from __future__ import annotations
 

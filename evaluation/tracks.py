@@ -27,7 +27,7 @@ class TrackFigures:
     """In which frame something happened, one number a clip: 1 is the very frame of the change, NEVER is never.
 
     ``lost``: a face that vanished is given up. ``back``: one that came back is found, as a new track. ``cut``:
-    after a hard cut to another face in the same place there is a new track. ``skipped``: pictures whose face
+    after a hard cut to another face at the same position there is a new track. ``skipped``: pictures whose face
     was not found at the beginning; ``others``: pictures left out because another face stays when this one goes.
     """
 

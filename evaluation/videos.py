@@ -127,7 +127,7 @@ def _jitter(runs: list[Array], eyes: list[Array]) -> float:
 
 
 def _lags(runs: list[_Run]) -> tuple[float, float]:
-    """Of the longest run: a short one moves too little to tell."""
+    """Of the longest run: a short one moves too little for a delay to show."""
     run = max(runs, key=lambda r: len(r.tracked), default=_Run([], []))
     if len(run.tracked) < LAG_LEAST_FRAMES:
         return float("nan"), float("nan")

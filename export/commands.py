@@ -60,7 +60,7 @@ def repository(options: argparse.Namespace) -> None:
             exact = given.metadata.get("precision", "fp32") == "fp32"
             limit = MAX_POINT_PX if exact else None
             compare("the repository, against torch", made, TorchRunner(load_network(options.checkpoint)), limit)
-    _tell(write_repository(options.graphs, options.repository, serve))
+    _report(write_repository(options.graphs, options.repository, serve))
 
 
 def rtx(options: argparse.Namespace) -> None:
@@ -105,9 +105,9 @@ def _variant(network: RedNetwork, plain: Path, folder: Path, options: argparse.N
 
 def _keep(paths: Iterable[Path], out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
-    _tell(Path(shutil.copyfile(path, out / path.name)) for path in paths)
+    _report(Path(shutil.copyfile(path, out / path.name)) for path in paths)
 
 
-def _tell(paths: Iterable[Path]) -> None:
+def _report(paths: Iterable[Path]) -> None:
     for path in paths:
         print(f"{path}: {path.stat().st_size / 1e6:.2f} MB")

@@ -120,8 +120,8 @@ def _trace(
 def _name_by_parts(model: onnx.ModelProto) -> None:
     """Name every node for the part of the network that it comes from, as in ``f_enc.stage8.0.0/node_Conv_7``."""
     for node in model.graph.node:
-        reported = {entry.key: entry.value for entry in node.metadata_props}.get("pkg.torch.onnx.name_scopes", "[]")
-        modules = [str(scope) for scope in ast.literal_eval(reported)][:-1]
+        scopes = {entry.key: entry.value for entry in node.metadata_props}.get("pkg.torch.onnx.name_scopes", "[]")
+        modules = [str(scope) for scope in ast.literal_eval(scopes)][:-1]
         part = modules[-1].removeprefix("network.") if modules else ""
         node.name = f"{part}/{node.name}"
 
@@ -168,7 +168,7 @@ class _SharedWeights:
     """Large tensors by content: what two graphs have in common is stored once."""
 
     def __init__(self) -> None:
-        self._places: dict[bytes, int] = {}
+        self._offsets: dict[bytes, int] = {}
         self.data = b""
 
     def move_from(self, model: onnx.ModelProto) -> None:
@@ -178,14 +178,14 @@ class _SharedWeights:
             if len(raw) < _SHARED_FROM_BYTES:
                 continue
             key = hashlib.sha256(raw).digest()
-            if key not in self._places:
+            if key not in self._offsets:
                 self.data += b"\0" * (-len(self.data) % 64)
-                self._places[key] = len(self.data)
+                self._offsets[key] = len(self.data)
                 self.data += raw
             tensor.ClearField("float_data")
             tensor.raw_data = raw
             external_data_helper.set_external_data(
-                tensor, location=WEIGHTS_FILE, offset=self._places[key], length=len(raw)
+                tensor, location=WEIGHTS_FILE, offset=self._offsets[key], length=len(raw)
             )
             tensor.ClearField("raw_data")
             tensor.data_location = TensorProto.EXTERNAL

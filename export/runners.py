@@ -1,6 +1,6 @@
 """Who can run the tensor contract: torch, ONNX Runtime over files, a Triton server. Parity compares two of them.
 
-A runner keeps the memory of its streams itself, each in its own way: that is part of what is compared.
+A runner keeps the memory of its streams itself, each by its own means: that is part of what is compared.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from red_align import contract
 from red_align.schemes import SCHEMES, PointScheme
 
 Array = NDArray[np.float32]
-PLACES = ("{name}.onnx", "{name}/1/model.onnx", "{name}/source.onnx")
+GRAPH_PATHS = ("{name}.onnx", "{name}/1/model.onnx", "{name}/source.onnx")
 """Where a graph lies: in a folder of graphs, in a model repository, in one whose plans are still to be built."""
 
 
@@ -121,8 +121,8 @@ def runner_of(path: Path) -> TorchRunner | GraphRunner:
 
 def graph_file(folder: Path, name: str) -> Path:
     """The file of a graph in a folder of graphs or a model repository; raises FileNotFoundError."""
-    for place in PLACES:
-        if (path := folder / place.format(name=name)).is_file():
+    for pattern in GRAPH_PATHS:
+        if (path := folder / pattern.format(name=name)).is_file():
             return path
     raise FileNotFoundError(f"{folder} has no graph {name!r}")
 

@@ -7,7 +7,7 @@ import contextlib
 import logging
 import math
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import uvicorn
 
@@ -28,7 +28,7 @@ class _Uvicorn(uvicorn.Server):
     """uvicorn without signal handlers of its own: the process has one owner."""
 
     @contextlib.contextmanager
-    def capture_signals(self):  # type: ignore[no-untyped-def]
+    def capture_signals(self) -> Iterator[None]:
         """Leave signals alone."""
         yield
 
@@ -102,5 +102,5 @@ async def _serve_both(
 
 
 async def _run_http(http: uvicorn.Server) -> None:
-    with contextlib.suppress(SystemExit):  # uvicorn's way to say that the port is taken
+    with contextlib.suppress(SystemExit):  # what uvicorn raises where the port is taken
         await http.serve()

@@ -1,4 +1,4 @@
-"""Does a running Triton serve our repository as it must? ``python smoke.py HOST:PORT`` drives it and tells.
+"""Does a running Triton serve our repository as it must? ``python smoke.py HOST:PORT`` drives it and reports.
 
 Needs tritonclient[grpc], numpy and pillow, and ``face.png`` beside this file. Prints one line a check and ends with
 1 where one failed. Whatever the backend: points may differ by ``--tolerance`` pixels of the crop.
@@ -137,14 +137,14 @@ class Smoke:
         try:
             await asyncio.wait_for(self.step(late, face, self.mean, self.fresh, timeout=500_000, **start), 30)
         except InferenceServerException as error:
-            reported = f"{error.status()}: {error.message()}"
+            outcome = f"{error.status()}: {error.message()}"
         except TimeoutError:
             raise Failed("a full server lets a START wait, though it carries a timeout") from None
         else:
             raise Failed(f"more than {self.slots} sequences were admitted")
         await asyncio.gather(*(self.end(name) for name in names))
         await self.follow(0)
-        return reported
+        return outcome
 
     async def check_idle(self) -> str:
         """A sequence that was idle for too long is forgotten, and says so."""
@@ -204,12 +204,12 @@ async def drive(url: str, options: argparse.Namespace) -> int:
     failed = 0
     for check in checks:
         try:
-            reported, word = await check(), "pass"
+            outcome, word = await check(), "pass"
         except Skipped as reason:
-            reported, word = str(reason), "skip"
+            outcome, word = str(reason), "skip"
         except (Failed, InferenceServerException) as error:
-            reported, word, failed = str(error), "FAIL", failed + 1
-        print(f"{word}  {check.__name__.removeprefix('check_'):<8} {reported}", flush=True)
+            outcome, word, failed = str(error), "FAIL", failed + 1
+        print(f"{word}  {check.__name__.removeprefix('check_'):<8} {outcome}", flush=True)
     await smoke.client.close()
     return failed
 

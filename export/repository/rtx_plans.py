@@ -1,4 +1,4 @@
-"""Plans of TensorRT for RTX, built without a GPU: tests.stress that TensorRT's parser and builder take a graph.
+"""Plans of TensorRT for RTX, built without a GPU: a check that TensorRT's parser and builder take a graph.
 
 Such a plan is for TensorRT for RTX alone, not for Triton, whose plans only the GPU's own machine can build (see
 export.repository.plans). Linux on x86-64, from the packages ``tensorrt-rtx-cu12-libs`` and
@@ -44,7 +44,7 @@ def build_plan(graph: Path, max_batch: int, capability: str = "8.9") -> Built:
     parser = trt.OnnxParser(network, said)
     # Parsed from memory with its weights inside: the parser looks for files where the process runs.
     if not parser.parse(onnx.load(graph).SerializeToString()):
-        raise NotBuilt("; ".join(_told(parser.get_error(i)) for i in range(parser.num_errors)))
+        raise NotBuilt("; ".join(_message(parser.get_error(i)) for i in range(parser.num_errors)))
     profile = builder.create_optimization_profile()
     for i in range(network.num_inputs):
         tensor = network.get_input(i)
@@ -71,7 +71,7 @@ def build_plans(graphs: Path, out: Path, max_batch: int, capability: str = "8.9"
     return built
 
 
-def _told(error: Any) -> str:
+def _message(error: Any) -> str:
     return f"{error.node_operator()} {error.node_name()}: {error.desc()}"
 
 

@@ -33,10 +33,10 @@ class ServedRunner:
         self._loop = asyncio.Runner()
         self._client = self._run(_connect(url))
         config = self._run(self._client.get_model_config(contract.STEP_GRAPH)).config
-        reported = {name: value.string_value for name, value in config.parameters.items()}
-        self.scheme = SCHEMES[reported["scheme"]]
-        self.mean: Array = np.array(reported["mean_shape"].split(","), np.float32)
-        self.memory_size = int(reported["memory"])
+        parameters = {name: value.string_value for name, value in config.parameters.items()}
+        self.scheme = SCHEMES[parameters["scheme"]]
+        self.mean: Array = np.array(parameters["mean_shape"].split(","), np.float32)
+        self.memory_size = int(parameters["memory"])
         self.backend: str = config.backend
         self._names: dict[int, str] = {}
 

@@ -24,8 +24,8 @@ class ServeOptions:
     """How Triton shall serve: see the fields of the same names in its model configuration.
 
     ``candidates`` is the most sequences at once (strategy oldest); it must exceed what all gateways together
-    admit. ``idle_s`` frees the places of gateways that died; a stream that pauses longer loses nothing but the
-    place, since its gateway kept its memory.
+    admit. ``idle_s`` frees the slots of gateways that died; a stream that pauses longer loses nothing but the
+    slot, since its gateway kept its memory.
     """
 
     backend: Backend = "onnxruntime"

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 
 class Watchdog:
-    """Interrupts a wait that takes too long, and raises an error in its place.
+    """Interrupts a wait that takes too long, and raises an error instead.
 
     ``asyncio.timeout`` puts a timer into the loop's heap for each wait and takes it out again, which for messages of
     a fast stream is much work for timers that never fire. Here a wait that ends in time only notes when it began: the

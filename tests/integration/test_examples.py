@@ -1,4 +1,4 @@
-"""What the README tells people to run."""
+"""What the README asks people to run."""
 
 from __future__ import annotations
 

@@ -60,8 +60,8 @@ def clips(server: RunningServer) -> tuple[int, list[str]]:
             began = time.monotonic()
             response = client.post("/align", content=clip.data, headers={"content-type": "video/mp4"})
             count += 1
-            if reported := untrue(clip, response, time.monotonic() - began):
-                wrong.append(f"{clip.name}: {reported}")
+            if fault := untrue(clip, response, time.monotonic() - began):
+                wrong.append(f"{clip.name}: {fault}")
     return count, wrong
 
 

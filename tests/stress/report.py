@@ -27,6 +27,6 @@ class Report:
         for name, value, bound in self.rows:
             good = bound is None or value <= bound
             broken += not good
-            reported = "" if bound is None else f"  at most {bound:g}" + ("" if good else "  BROKEN")
-            print(f"  {name:<64}{value:>10.4g}{reported}")
+            note = "" if bound is None else f"  at most {bound:g}" + ("" if good else "  BROKEN")
+            print(f"  {name:<64}{value:>10.4g}{note}")
         return 1 if broken else 0

@@ -80,7 +80,7 @@ async def stall(address: str, tally: Tally, rng: random.Random) -> None:
 
 
 async def live(address: str, tally: Tally, until: float, seed: int) -> None:
-    """One place of the many: client after client."""
+    """One slot of the many: client after client."""
     rng = random.Random(seed)
     while time.monotonic() < until:
         kind = rng.choices((finish, vanish, stall), (6, 2, 1))[0]

@@ -16,7 +16,7 @@ from red.training.validate import to_image
 def lively_network(scheme: str, square_px: tuple[float, ...] = EDGE.square_px) -> RedNetwork:
     """A network with random weights whose batch norms know their inputs and whose memory speaks.
 
-    A new network's statistics are 0 and 1, so that its signal all but vanishes on the way to the maps.
+    A new network's statistics are 0 and 1, so that its signal all but vanishes before the maps.
     """
     torch.manual_seed(0)
     network = RedNetwork(replace(EDGE, scheme=scheme, square_px=square_px, identities=5)).train()

@@ -20,7 +20,7 @@ MAX_PIXELS = 100_000
 VIDEO = {"content-type": "video/mp4"}
 FORM = "multipart/form-data; boundary=x"
 END = b"--x--\r\n"
-PATIENCE_S = 30.0
+TIMEOUT_S = 30.0
 
 
 @contextmanager
@@ -44,7 +44,7 @@ def assert_unharmed(server: RunningServer, uploads: Path) -> None:
 
 def wait_until(true: Callable[[], bool]) -> None:
     """Wait for something that happens in the server; fails when it does not."""
-    end = time.monotonic() + PATIENCE_S
+    end = time.monotonic() + TIMEOUT_S
     while not true():
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.01)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from export.repository.triton_config import ServeOptions
+from export.repository.triton_config import ServeOptions, Strategy
 from service.config.settings import MODEL_FOLDER
 from tests.triton.server import TritonProcess, make_repository, triton_server
 
@@ -31,10 +31,20 @@ def make_triton(tmp_path: Path) -> Iterator[Make]:
     count = itertools.count()
     with ExitStack() as stack:
 
-        def make(delay_s: float = 0.0, graphs: Path = MODEL_FOLDER, **options: object) -> TritonProcess:
+        def make(
+            delay_s: float = 0.0,
+            graphs: Path = MODEL_FOLDER,
+            *,
+            max_batch: int = 16,
+            candidates: int = 64,
+            strategy: Strategy = "oldest",
+            idle_s: float = 60.0,
+        ) -> TritonProcess:
             folder = tmp_path / f"triton{next(count)}"
-            chosen = ServeOptions(gpu=False, **({"max_batch": 16, "candidates": 64} | options))  # type: ignore[arg-type]
-            repository = make_repository(graphs, folder / "models", chosen, delay_s)
+            options = ServeOptions(
+                gpu=False, max_batch=max_batch, candidates=candidates, strategy=strategy, idle_s=idle_s
+            )
+            repository = make_repository(graphs, folder / "models", options, delay_s)
             return stack.enter_context(triton_server(repository, folder / "server"))
 
         yield make

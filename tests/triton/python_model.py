@@ -57,7 +57,7 @@ class TritonPythonModel:
         return fresh[0] if _starts(request) else self.kept.get(request.correlation_id(), fresh)[0]
 
     def _forget(self) -> None:
-        """The server does not tell of sequences that expired."""
+        """The server does not report sequences that expired."""
         limit = time.monotonic() - self.idle_s
         for name in [name for name, (_, used) in self.kept.items() if used < limit]:
             del self.kept[name]

@@ -53,7 +53,7 @@ async def test_a_gateway_that_may_have_more_than_the_server_admits_says_so(
         assert "admits 4 sequences, RED_MAX_SEQUENCES allows 5" in caplog.text
 
 
-async def test_a_gateways_own_limit_is_told_before_the_server_is_asked(make_triton: Make) -> None:
+async def test_a_gateways_own_limit_is_raised_before_the_server_is_asked(make_triton: Make) -> None:
     server = make_triton(candidates=4, max_batch=2)
     crops = moving_faces(2, 2)
     async with engine_of(server.url, max_sequences=1) as engine:

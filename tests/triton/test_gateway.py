@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -101,7 +101,12 @@ def test_a_clip_survives_too_and_says_where(make_triton: Make) -> None:
     server = make_triton(delay_s=0.02)
     data = carphone_path().read_bytes()
     with gateway(server, TRITON_RECOVER_S="60") as there:
-        timer = threading.Timer(1.0, restart, [server])
+
+        def restart() -> None:
+            server.kill()
+            server.start()
+
+        timer = threading.Timer(1.0, restart)
         timer.start()
         frames = httpx.post(f"{there.http}/align", content=data, headers=VIDEO, timeout=120).json()["frames"]
         timer.join()
@@ -198,11 +203,11 @@ def test_a_model_with_another_contract_is_refused_by_the_name_of_the_tensor(
     assert "Traceback" not in ended.stderr
 
 
-def wait_for(true: object) -> None:
+def wait_for(true: Callable[[], bool]) -> None:
     end = time.monotonic() + 60
     while True:
         try:
-            if true():  # type: ignore[operator]
+            if true():
                 return
         except httpx.HTTPError:
             pass

@@ -39,7 +39,7 @@ def test_the_server_agrees_with_torch_and_with_the_graphs(
     assert sum(k for n, k in triton.statistics("red").items() if n > 1) > 0
 
 
-def test_a_server_of_other_weights_is_told_from_ours(
+def test_a_server_of_other_weights_is_refused(
     triton: TritonProcess, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     other = load_network(SHIPPED)

@@ -74,7 +74,7 @@ async def test_a_used_slot_never_shows_another_streams_memory(make_triton: Make,
 
 
 async def test_slots_that_change_hands_under_direct_scheduling_disturb_nobody(make_triton: Make) -> None:
-    """Under ``direct`` every batch has all slots, the empty and the left ones too, whatever they hold."""
+    """Under ``direct`` every batch has all slots, the empty and the ended ones too, whatever they hold."""
     server = make_triton(max_batch=4, strategy="direct")
     crops = moving_faces(FRAMES, 8)
     embedded = OnnxEngine(MODEL_FOLDER)

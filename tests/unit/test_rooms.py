@@ -1,4 +1,4 @@
-"""The service and the command line run without torch; the generated stubs are those of the proto."""
+"""Service and command line run without torch; stubs are those of the proto; no file or folder grows too large."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 STUBS = ("face_landmarks_pb2.py", "face_landmarks_pb2.pyi", "face_landmarks_pb2_grpc.py")
+ROOMS = ("red_align", "service", "red", "export", "evaluation", "benchmarks", "examples", "deploy", "tests")
+MOST_MODULES, MOST_LINES, MOST_LINES_OF_A_FUNCTION = 14, 350, 65
 
 
 def test_service_and_command_line_import_neither_torch_nor_the_training_code() -> None:
@@ -35,21 +37,25 @@ def test_the_stubs_are_what_the_proto_generates(tmp_path: Path) -> None:
         assert made == (ROOT / "red_align" / "v1" / name).read_text(), f"{name}: run `make proto`"
 
 
-def our_files() -> list[Path]:
-    """Python files of the repository, without generated ones."""
-    listed = subprocess.run(["git", "ls-files", "*.py"], cwd=ROOT, check=True, capture_output=True, text=True)
-    return [ROOT / name for name in listed.stdout.split() if "/v1/" not in name and (ROOT / name).exists()]
+def modules() -> list[Path]:
+    """Our own Python files, relative to the root, without generated ones."""
+    found = [path.relative_to(ROOT) for room in ROOMS for path in (ROOT / room).rglob("*.py")]
+    return [path for path in found if path.parts[:2] != ("red_align", "v1")]
 
 
-def test_rooms_files_and_functions_stay_small() -> None:
-    rooms = Counter(path.parent for path in our_files())
-    assert {str(room): count for room, count in rooms.items() if count > 14} == {}
-    long_files, long_functions = {}, {}
-    for path in our_files():
-        text = path.read_text()
-        long_files[path.name] = len(text.splitlines())
+def test_no_folder_has_too_many_modules() -> None:
+    count = Counter(str(path.parent) for path in modules() if path.name != "__init__.py")
+    assert count["tests/unit"] >= 2, "the files are found"
+    assert {folder: n for folder, n in count.items() if n > MOST_MODULES} == {}
+
+
+def test_no_file_and_no_function_is_too_long() -> None:
+    files, functions = {}, {}
+    for path in modules():
+        text = (ROOT / path).read_text()
+        files[str(path)] = len(text.splitlines())
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.end_lineno is not None:
-                long_functions[f"{path.name}: {node.name}"] = node.end_lineno - node.lineno + 1
-    assert {name: lines for name, lines in long_files.items() if lines > 330} == {}
-    assert {name: lines for name, lines in long_functions.items() if lines > 65} == {}
+                functions[f"{path}: {node.name}"] = node.end_lineno - node.lineno + 1
+    assert {name: n for name, n in files.items() if n > MOST_LINES} == {}
+    assert {name: n for name, n in functions.items() if n > MOST_LINES_OF_A_FUNCTION} == {}

@@ -105,10 +105,10 @@ async def align(
 
 
 async def _spool_csv(request: Request, pieces: AsyncGenerator[bytes], out: Spool) -> None:
-    """The header tells completeness and goes before the rows, so the rows wait in a file."""
+    """The header reports completeness and goes before the rows, so the rows wait in a file."""
     async with aclosing(pieces):
         async for piece in pieces:
-            if await request.is_disconnected():  # Nothing is sent yet, so nothing else would tell.
+            if await request.is_disconnected():  # Nothing is sent yet, so nothing else would show it.
                 raise ClientDisconnect
             out.write(piece)
             await out.drain()

@@ -1,4 +1,4 @@
-"""The FastAPI application: routes, health, and the one place where errors become HTTP."""
+"""The FastAPI application: routes, health, and errors as HTTP."""
 
 from __future__ import annotations
 

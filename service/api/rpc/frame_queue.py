@@ -1,4 +1,4 @@
-"""Frames of one live stream between the wire and the session: bounded, and dropped or held back as the client chose."""
+"""Frames of one live stream between the wire and the tracker: bounded, and dropped or held back as the client chose."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""FaceLandmarkService: reads requests, asks the dataplane, writes responses."""
+"""FaceLandmarkService: reads requests, asks the data plane, writes responses."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ class FaceLandmarkServicer(pb_grpc.FaceLandmarkServiceServicer):
         """End the call with the error's status; what is no domain error is logged and reported as INTERNAL."""
         if isinstance(error, grpc.aio.AbortError):
             raise error
-        if isinstance(error, _ClientGoneError):  # There is nobody to tell.
+        if isinstance(error, _ClientGoneError):  # There is nobody to answer.
             log.debug("the client has gone", exc_info=error)
             return
         if not isinstance(error, RedAlignError):

@@ -136,7 +136,7 @@ def test_a_tenants_uploads_are_limited_and_others_are_not(asking: RunningServer)
 
 
 def uploads_of(server: RunningServer, tenant: str) -> float:
-    """Uploads under way, of all tenants, as one of them is reported."""
+    """Uploads under way, of all tenants, as one of them sees them."""
     text = httpx.get(f"{server.http}/metrics", headers={"x-api-key": KEYS[tenant]}).text
     return next(float(line.split()[1]) for line in text.splitlines() if line.startswith("red_uploads "))
 
@@ -190,8 +190,8 @@ def test_both_servers_speak_tls_and_grpc_asks_for_a_certificate(
 
 
 def test_a_service_that_could_not_be_safe_does_not_start(certificates: dict[str, str], tmp_path: Path) -> None:
-    reported = failed_start(HOST="0.0.0.0", MAX_FACES="0", TLS_CERT=certificates["cert"])
-    assert all(name in reported for name in ("RED_MAX_FACES", "RED_ALLOW_ANONYMOUS", "RED_TLS_KEY"))
+    printed = failed_start(HOST="0.0.0.0", MAX_FACES="0", TLS_CERT=certificates["cert"])
+    assert all(name in printed for name in ("RED_MAX_FACES", "RED_ALLOW_ANONYMOUS", "RED_TLS_KEY"))
     assert "RED_TLS_CERT" in failed_start(TLS_CERT=certificates["ca"], TLS_KEY=certificates["key"])
     assert "RED_TOKEN_KEYS" in failed_start(TOKEN_KEYS="short")
     (tmp_path / "keys").write_text("nonsense\n")
@@ -202,14 +202,14 @@ def test_the_settings_in_effect_are_shown_without_secrets() -> None:
     secret = Fernet.generate_key().decode()
     env = os.environ | {"RED_TOKEN_KEYS": secret, "RED_MAX_STREAMS": "7"}
     command = [sys.executable, "-m", "red_align.cli.main", "config"]
-    reported = subprocess.run(command, env=env, check=True, capture_output=True, text=True).stdout
-    assert "RED_MAX_STREAMS=7\n" in reported
-    assert "RED_TOKEN_KEYS=**********\n" in reported
-    assert secret not in reported
-    assert "# Most live streams open at once.\n" in reported
+    printed = subprocess.run(command, env=env, check=True, capture_output=True, text=True).stdout
+    assert "RED_MAX_STREAMS=7\n" in printed
+    assert "RED_TOKEN_KEYS=**********\n" in printed
+    assert secret not in printed
+    assert "# Most live streams open at once.\n" in printed
 
 
-def test_a_new_key_is_told_once_and_its_line_admits_it() -> None:
+def test_a_new_key_is_printed_once_and_its_line_admits_it() -> None:
     command = [sys.executable, "-m", "red_align.cli.main", "key", "ann"]
     made = subprocess.run(command, check=True, capture_output=True, text=True)
     key = made.stderr.rsplit(" ", 1)[1].strip()

@@ -27,7 +27,7 @@ def decoders(server: RunningServer) -> list[psutil.Process]:
 def test_a_stream_outlives_its_decoders(number: int, reported: str) -> None:
     frames = carphone_frames()
     with (
-        running_server(DECODE_PATIENCE_S="1.5", DECODE_SPARE="1") as server,
+        running_server(DECODE_TIMEOUT_S="1.5", DECODE_SPARE="1") as server,
         grpc.insecure_channel(server.grpc) as channel,
     ):
         to_send: queue.Queue[pb.AlignStreamRequest | None] = queue.Queue()

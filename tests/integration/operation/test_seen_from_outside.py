@@ -64,14 +64,14 @@ def test_metrics_count_what_was_done(watched: RunningServer) -> None:
     assert align(watched).status_code == 200
     with grpc.insecure_channel(watched.grpc) as channel:
         requests = [config(flow=pb.FLOW_LATEST), *frames_from(0, 60)]
-        reported = results(list(Stub(channel).AlignStream(iter(requests), timeout=60, metadata=[("x-api-key", KEY)])))
+        answered = results(list(Stub(channel).AlignStream(iter(requests), timeout=60, metadata=[("x-api-key", KEY)])))
     assert httpx.post(f"{watched.http}/align", content=b"x", headers=VIDEO).status_code == 401
     now = metrics(watched)
 
     def grown(name: str) -> float:
         return now.get(name, 0.0) - before.get(name, 0.0)
 
-    dropped = sum(r.status == pb.FRAME_STATUS_DROPPED for r in reported)
+    dropped = sum(r.status == pb.FRAME_STATUS_DROPPED for r in answered)
     assert grown("red_frames_total{status=ok}") == 120 + 60 - dropped
     assert grown("red_frames_total{status=dropped}") == dropped > 0
     assert grown("red_tracks_begun_total") == 2

@@ -44,7 +44,7 @@ def strict(uploads: Path) -> Iterator[RunningServer]:
 
 @pytest.fixture(autouse=True)
 def served_after(strict: RunningServer, uploads: Path) -> Iterator[None]:
-    """Whatever a client did, the one place for uploads and the one for streams are free, and nothing is left."""
+    """Whatever a client did, the one slot for uploads and the one for streams are free, and nothing is left."""
     yield
     assert_unharmed(strict, uploads)
     wait_until(lambda: gauge(strict, "streams") == gauge(strict, "sequences") == 0)
@@ -96,7 +96,7 @@ def test_a_head_that_trickles_is_given_up_on_a_connection_that_was_good(strict: 
     ],
     ids=["half a body", "no body", "half a form"],
 )
-def test_an_upload_that_stops_arriving_is_told_so(strict: RunningServer, head: bytes, body: bytes) -> None:
+def test_an_upload_that_stops_arriving_is_refused(strict: RunningServer, head: bytes, body: bytes) -> None:
     with connected(strict) as connection:
         connection.sendall(head + body)
         said = read_to_the_end(connection)
@@ -104,8 +104,8 @@ def test_an_upload_that_stops_arriving_is_told_so(strict: RunningServer, head: b
     assert first.startswith(b"HTTP/1.1 408 ")
     assert b"connection: close" in first.lower()
     response = httpx.Response(408, headers={"content-type": "application/json"}, content=rest)
-    reported = check_error(response, 408, "CLIENT_TOO_SLOW")
-    assert (reported["code"], reported["metadata"]) == ("DEADLINE_EXCEEDED", {"limit": "client_timeout_s"})
+    error = check_error(response, 408, "CLIENT_TOO_SLOW")
+    assert (error["code"], error["metadata"]) == ("DEADLINE_EXCEEDED", {"limit": "client_timeout_s"})
 
 
 def test_an_upload_that_trickles_is_given_up(strict: RunningServer) -> None:
@@ -181,7 +181,7 @@ def test_a_stream_whose_answers_are_not_taken_ends(strict: RunningServer) -> Non
         assert reason_of(caught.value) == "CLIENT_TOO_SLOW"
 
 
-def test_a_clip_that_stops_arriving_over_grpc_is_told_so(strict: RunningServer) -> None:
+def test_a_clip_that_stops_arriving_over_grpc_is_refused(strict: RunningServer) -> None:
     to_send: queue.Queue[pb.AlignClipRequest | None] = queue.Queue()
     to_send.put(pb.AlignClipRequest(config=pb.ClipConfig()))
     to_send.put(pb.AlignClipRequest(chunk=carphone_path().read_bytes()[:1000]))

@@ -1,0 +1,1 @@
+"""REST against a real server on a real port."""

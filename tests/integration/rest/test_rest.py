@@ -1,4 +1,4 @@
-"""``POST /align`` of a real server: every way in, every form of the answer, and points where the faces are."""
+"""``POST /align`` of a real server: every form of upload, every form of the answer, and points where the faces are."""
 
 from __future__ import annotations
 
@@ -107,9 +107,15 @@ def test_the_answer_fits_the_documented_models(answer: httpx.Response, client: h
 
 def test_coordinates_have_two_decimals_and_scores_three(answer: httpx.Response) -> None:
     body = json.loads(answer.text, parse_float=Decimal)
+
+    def decimals(value: Decimal | int) -> int:
+        exponent = Decimal(value).as_tuple().exponent
+        assert isinstance(exponent, int), f"{value} is no number"
+        return -exponent
+
     for face in (face for frame in body["frames"] for face in frame["faces"]):
-        assert all(Decimal(v) == round(Decimal(v), 2) for v in [*face["landmarks"], *face["box"]])
-        assert all(Decimal(v) == round(Decimal(v), 3) for v in [*face["confidence"], face["score"]])
+        assert all(decimals(v) <= 2 for v in [*face["landmarks"], *face["box"]])
+        assert all(decimals(v) <= 3 for v in [*face["confidence"], face["score"]])
         assert all(0 <= v <= 1 for v in [*face["confidence"], face["score"]])
 
 
@@ -128,8 +134,10 @@ def test_the_man_in_the_car_keeps_one_track(answer: httpx.Response) -> None:
     assert np.abs(np.diff(moves, axis=0)).max() < 12.0
 
 
-@pytest.mark.parametrize("way", ["multipart", "raw", "chunked", "chunked multipart"])
-def test_every_way_of_upload_gives_the_same_answer(client: httpx.Client, answer: httpx.Response, way: str) -> None:
+@pytest.mark.parametrize("transfer", ["multipart", "raw", "chunked", "chunked multipart"])
+def test_every_form_of_upload_gives_the_same_answer(
+    client: httpx.Client, answer: httpx.Response, transfer: str
+) -> None:
     data = carphone_path().read_bytes()
 
     def pieces(body: bytes) -> Iterator[bytes]:
@@ -137,10 +145,10 @@ def test_every_way_of_upload_gives_the_same_answer(client: httpx.Client, answer:
             yield body[start : start + 997]
 
     form = client.build_request("POST", "/align", files={"note": b"hello", "video": ("clip.mp4", data)})
-    body, kind = (form.read(), form.headers["content-type"]) if "multipart" in way else (data, "video/mp4")
-    content = pieces(body) if "chunked" in way else body
+    body, kind = (form.read(), form.headers["content-type"]) if "multipart" in transfer else (data, "video/mp4")
+    content = pieces(body) if "chunked" in transfer else body
     response = ok(client.post("/align", content=content, headers={"content-type": kind}))
-    assert ("content-length" in response.request.headers) == ("chunked" not in way)
+    assert ("content-length" in response.request.headers) == ("chunked" not in transfer)
     assert response.json() == answer.json()
 
 

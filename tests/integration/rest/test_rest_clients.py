@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from tests.support.media import carphone_frames, carphone_path, write_video
-from tests.support.rest import FORM, PATIENCE_S, VIDEO, part, sizes, wait_until
+from tests.support.rest import FORM, TIMEOUT_S, VIDEO, part, sizes, wait_until
 from tests.support.servers import RunningServer
 
 pytestmark = pytest.mark.usefixtures("unharmed")
@@ -27,7 +27,7 @@ def long_clip(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 def connect(server: RunningServer, head: str, body: bytes) -> socket.socket:
     host, port = server.http.removeprefix("http://").split(":")
-    connection = socket.create_connection((host, int(port)), timeout=PATIENCE_S)
+    connection = socket.create_connection((host, int(port)), timeout=TIMEOUT_S)
     connection.sendall(head.replace("\n", "\r\n").encode() + b"\r\n" + body)
     return connection
 

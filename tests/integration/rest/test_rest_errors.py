@@ -61,7 +61,7 @@ def test_an_empty_chunked_body_is_empty(client: httpx.Client) -> None:
     check_error(client.post("/align", content=iter([]), headers=VIDEO), 400, "EMPTY_BODY")
 
 
-def test_sound_alone_is_told_as_such(client: httpx.Client, tmp_path: Path) -> None:
+def test_sound_alone_is_reported_as_such(client: httpx.Client, tmp_path: Path) -> None:
     sound = write_sound(tmp_path / "sound.mp4").read_bytes()
     assert (
         "audio" in check_error(client.post("/align", content=sound, headers=VIDEO), 400, "NO_VIDEO_STREAM")["message"]
@@ -121,15 +121,15 @@ def test_a_cut_clip_is_answered_as_far_as_it_goes(client: httpx.Client, tmp_path
     assert len(table.text.splitlines()) == 1 + body["frame_count"]
 
 
-@pytest.mark.parametrize("way", ["length", "chunked", "multipart"])
+@pytest.mark.parametrize("transfer", ["length", "chunked", "multipart"])
 @pytest.mark.parametrize("size", [MAX_UPLOAD + 1, 30 * MAX_UPLOAD])
-def test_an_upload_above_the_limit_is_answered_with_413(client: httpx.Client, way: str, size: int) -> None:
+def test_an_upload_above_the_limit_is_answered_with_413(client: httpx.Client, transfer: str, size: int) -> None:
     data = bytes(size)
-    if way == "multipart":
+    if transfer == "multipart":
         response = client.post("/align", files={"video": ("clip.mp4", data)})
     else:
         pieces = (data[start : start + 65_536] for start in range(0, size, 65_536))
-        response = client.post("/align", content=pieces if way == "chunked" else data, headers=VIDEO)
+        response = client.post("/align", content=pieces if transfer == "chunked" else data, headers=VIDEO)
     error = check_error(response, 413, "TOO_LARGE")
     assert error["metadata"] == {"limit": "max_upload_bytes"}
 

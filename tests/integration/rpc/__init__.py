@@ -1,0 +1,1 @@
+"""gRPC against a real server on a real port."""

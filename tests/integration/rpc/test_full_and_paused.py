@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Unpack
 
 import grpc
 import httpx
@@ -13,7 +14,7 @@ import pytest
 
 from red_align.v1 import face_landmarks_pb2 as pb
 from red_align.v1 import face_landmarks_pb2_grpc as pb_grpc
-from tests.integration.rpc.test_grpc import config, points_of, raw, reason_of, stream
+from tests.integration.rpc.test_grpc import StreamChoices, config, points_of, raw, reason_of, stream
 from tests.support.media import Image, carphone_frames, write_video
 from tests.support.rest import VIDEO, gauge, wait_until
 from tests.support.servers import RunningServer, running_server
@@ -38,7 +39,7 @@ def side_by_side(image: Image) -> Image:
 class Live:
     """A stream that is asked frame by frame."""
 
-    def __init__(self, server: RunningServer, **values: int) -> None:
+    def __init__(self, server: RunningServer, **values: Unpack[StreamChoices]) -> None:
         self._requests: queue.SimpleQueue[pb.AlignStreamRequest | None] = queue.SimpleQueue()
         self._requests.put(config(**values))
         self._channel = grpc.insecure_channel(server.grpc)
@@ -74,7 +75,7 @@ def test_a_stream_goes_on_after_a_pause_in_which_the_engine_forgot_it(
         assert np.abs(points_of(one.faces[0]) - points_of(other.faces[0])).max() < 0.01
 
 
-def test_a_paused_stream_that_finds_its_slot_taken_is_told_so_and_goes_on_when_it_is_free(
+def test_a_paused_stream_that_finds_its_slot_taken_is_refused_and_goes_on_when_it_is_free(
     small: RunningServer,
 ) -> None:
     pausing, other = Live(small), Live(small)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import queue
 from collections.abc import AsyncIterator, Iterator
-from typing import Any
+from typing import TypedDict, Unpack
 
 import cv2
 import grpc
@@ -32,7 +32,24 @@ def stub(server: RunningServer) -> Iterator[Stub]:
         yield Stub(channel)
 
 
-def config(**values: Any) -> pb.AlignStreamRequest:
+class StreamChoices(TypedDict, total=False):
+    """Fields of a StreamConfig."""
+
+    max_faces: int
+    stream_id: str
+    flow: pb.Flow
+    resume_token: str
+    resume_every: int
+
+
+class ClipChoices(TypedDict, total=False):
+    """Fields of a ClipConfig."""
+
+    max_faces: int
+    stride: int
+
+
+def config(**values: Unpack[StreamChoices]) -> pb.AlignStreamRequest:
     return pb.AlignStreamRequest(config=pb.StreamConfig(**values))
 
 
@@ -55,7 +72,7 @@ def stream(stub: Stub, requests: list[pb.AlignStreamRequest]) -> list[pb.AlignSt
     return list(stub.AlignStream(iter(requests), timeout=60))
 
 
-def clip_requests(data: bytes, size: int = 65536, **values: Any) -> Iterator[pb.AlignClipRequest]:
+def clip_requests(data: bytes, size: int = 65536, **values: Unpack[ClipChoices]) -> Iterator[pb.AlignClipRequest]:
     yield pb.AlignClipRequest(config=pb.ClipConfig(**values))
     for at in range(0, len(data), size):
         yield pb.AlignClipRequest(chunk=data[at : at + size])

@@ -6,7 +6,7 @@ import itertools
 import queue
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Unpack
 
 import grpc
 import httpx
@@ -16,7 +16,7 @@ from cryptography.fernet import Fernet
 
 from red_align.v1 import face_landmarks_pb2 as pb
 from red_align.v1 import face_landmarks_pb2_grpc as pb_grpc
-from tests.integration.rpc.test_grpc import config, points_of, raw, reason_of, stream
+from tests.integration.rpc.test_grpc import StreamChoices, config, points_of, raw, reason_of, stream
 from tests.support.media import carphone_frames, write_video
 from tests.support.rest import VIDEO, check_error, part
 from tests.support.servers import RunningServer, running_server
@@ -100,15 +100,15 @@ def test_a_stream_goes_on_by_its_name_after_a_reconnect(
 def test_a_repeated_or_older_time_is_refused_for_that_frame_alone(first: RunningServer) -> None:
     frames = carphone_frames()
     sent = [raw(frames[0], 0.0), raw(frames[1], 0.1), raw(frames[2], 0.1), raw(frames[2], 0.05), raw(frames[3], 0.2)]
-    reported = results(stream(stub_of(first), [config(), *sent]))
-    assert [r.error.reason for r in reported] == ["", "", "TIMESTAMP_NOT_GROWING", "TIMESTAMP_NOT_GROWING", ""]
-    assert [len(r.faces) for r in reported] == [1, 1, 0, 0, 1]
+    answered = results(stream(stub_of(first), [config(), *sent]))
+    assert [r.error.reason for r in answered] == ["", "", "TIMESTAMP_NOT_GROWING", "TIMESTAMP_NOT_GROWING", ""]
+    assert [len(r.faces) for r in answered] == [1, 1, 0, 0, 1]
 
 
 class Open:
     """A stream that is held open."""
 
-    def __init__(self, server: RunningServer, **values: Any) -> None:
+    def __init__(self, server: RunningServer, **values: Unpack[StreamChoices]) -> None:
         self.requests: queue.Queue[pb.AlignStreamRequest | None] = queue.Queue()
         self.answers = stub_of(server).AlignStream(iter(self.requests.get, None), timeout=60)
         self.requests.put(config(**values))
@@ -153,12 +153,12 @@ def test_a_forged_token_is_refused(first: RunningServer, token: str) -> None:
 
 def test_latest_drops_what_waits_and_counts_it(first: RunningServer) -> None:
     answers = stream(stub_of(first), [config(flow=pb.FLOW_LATEST), *frames_from(0, 120)])
-    reported, end = results(answers), answers[-1].end
-    assert [r.index for r in reported] == list(range(120))
-    dropped = [r for r in reported if r.status == pb.FRAME_STATUS_DROPPED]
+    answered, end = results(answers), answers[-1].end
+    assert [r.index for r in answered] == list(range(120))
+    dropped = [r for r in answered if r.status == pb.FRAME_STATUS_DROPPED]
     assert len(dropped) == end.dropped_count > 0
     assert end.frame_count == 120
-    assert reported[-1].status == pb.FRAME_STATUS_OK
+    assert answered[-1].status == pb.FRAME_STATUS_OK
     assert not any(r.faces for r in dropped)
 
 
@@ -177,11 +177,11 @@ def test_segments_of_a_stream_go_on_with_its_faces(first: RunningServer, tmp_pat
     wanted = httpx.post(f"{first.http}/align", content=whole.read_bytes(), headers=VIDEO, timeout=60).json()["frames"]
     url = f"{first.http}/align?stream_id=hls"
     answers = [httpx.post(url, content=data, headers=VIDEO, timeout=60).json() for data in parts]
-    reported = [frame for answer in answers for frame in answer["frames"]]
-    assert [frame["index"] for frame in reported] == list(range(60))
+    answered = [frame for answer in answers for frame in answer["frames"]]
+    assert [frame["index"] for frame in answered] == list(range(60))
     assert [answer["frames"][0]["time_s"] for answer in answers] == [0.0, 0.0, 0.0]
-    assert {face["track_id"] for frame in reported for face in frame["faces"]} == {0}
-    ours, theirs = ([np.array(f["faces"][0]["landmarks"]) for f in frames] for frames in (reported, wanted))
+    assert {face["track_id"] for frame in answered for face in frame["faces"]} == {0}
+    ours, theirs = ([np.array(f["faces"][0]["landmarks"]) for f in frames] for frames in (answered, wanted))
     assert max(np.abs(a - b).max() for a, b in zip(ours, theirs, strict=True)) < 0.021  # two decimals
     assert all(answer["resume_token"] for answer in answers)
     token = answers[1]["resume_token"]  # by a token elsewhere: the same again
@@ -195,10 +195,11 @@ def test_segments_of_a_stream_go_on_with_its_faces(first: RunningServer, tmp_pat
 
 def test_a_stride_counts_the_frames_that_it_leaves_out(first: RunningServer, tmp_path: Path) -> None:
     url = f"{first.http}/align?stream_id=strided&stride=4"
-    answers = [httpx.post(url, content=data, headers=VIDEO, timeout=60) for data in segments(tmp_path)]
-    reported = [answer.json()["frames"] for answer in answers]
-    assert [f["index"] for f in reported[0]] == [0, 4, 8, 12, 16, 20]
-    assert [f["index"] for f in reported[1]] == [21, 25, 29, 33, 37]
+    answered = [
+        httpx.post(url, content=data, headers=VIDEO, timeout=60).json()["frames"] for data in segments(tmp_path)
+    ]
+    assert [f["index"] for f in answered[0]] == [0, 4, 8, 12, 16, 20]
+    assert [f["index"] for f in answered[1]] == [21, 25, 29, 33, 37]
 
 
 def test_a_clip_without_a_name_gets_a_token_only_when_asked(first: RunningServer, tmp_path: Path) -> None:
@@ -217,7 +218,7 @@ def test_a_server_that_goes_away_gives_the_stream_a_token_to_go_on_with(
         answers = stub_of(draining).AlignStream(iter(requests.get, None), timeout=60)
         for request in [config(), *frames_from(0, 20)]:
             requests.put(request)
-        reported = [next(answers).frame for _ in range(20)]
+        answered = [next(answers).frame for _ in range(20)]
         status = draining.stop()
         last = next(answers)
         assert last.WhichOneof("event") == "going_away"
@@ -228,7 +229,7 @@ def test_a_server_that_goes_away_gives_the_stream_a_token_to_go_on_with(
     assert last.going_away.next_index == 20
     resumed = config(resume_token=last.going_away.resume_token)
     gone_on = results(stream(stub_of(other), [resumed, *frames_from(20, 60)]))
-    assert apart(reported + gone_on, undisturbed) < SAME_PX
+    assert apart(answered + gone_on, undisturbed) < SAME_PX
 
 
 def test_an_upload_under_way_finishes_before_the_server_does(tmp_path: Path) -> None:
@@ -236,8 +237,8 @@ def test_an_upload_under_way_finishes_before_the_server_does(tmp_path: Path) -> 
         data = write_video(tmp_path.parent / "long.mp4", list(carphone_frames()) * 5, rate=30).read_bytes()
         with httpx.stream(
             "POST", f"{server.http}/align?format=ndjson", content=data, headers=VIDEO, timeout=60
-        ) as reported:
-            lines = reported.iter_lines()
+        ) as answered:
+            lines = answered.iter_lines()
             next(lines)
             server.process.terminate()
             rest = list(lines)

@@ -56,8 +56,8 @@ def test_jitter_is_nothing_for_steady_motion_and_counts_trembling() -> None:
 @pytest.mark.parametrize("lag", [-1.0, 0.0, 0.5, 1.0])
 def test_a_lag_is_found_whatever_the_constant_difference(lag: float) -> None:
     def path(t: NDArray[np.float64]) -> NDArray[np.float64]:
-        way = np.stack([20 * np.cos(t / 7), 15 * np.sin(t / 5)], axis=-1)
-        return np.asarray(IBUG68.mean_shape[None] + way[:, None])
+        path = np.stack([20 * np.cos(t / 7), 15 * np.sin(t / 5)], axis=-1)
+        return np.asarray(IBUG68.mean_shape[None] + path[:, None])
 
     times = np.arange(60.0)
     assert lag_frames(path(times - lag) + 3.0, path(times)) == pytest.approx(lag, abs=0.051)
@@ -71,8 +71,8 @@ def test_a_lag_is_found_against_a_reference_that_trembles(lag: float) -> None:
     times = np.arange(75.0)
 
     def path(t: NDArray[np.float64], noise: float) -> NDArray[np.float64]:
-        way = np.stack([3 * np.cos(t / 7), 2 * np.sin(t / 5)], axis=-1)
-        return np.asarray(IBUG68.mean_shape[None] + way[:, None] + rng.normal(0, noise, (75, 68, 2)))
+        path = np.stack([3 * np.cos(t / 7), 2 * np.sin(t / 5)], axis=-1)
+        return np.asarray(IBUG68.mean_shape[None] + path[:, None] + rng.normal(0, noise, (75, 68, 2)))
 
     track, reference = path(times - lag, 0.2), path(times, 0.5)
     assert lag_frames(smoothed(track, 1.5), smoothed(reference, 1.5)) == pytest.approx(lag, abs=0.11)
@@ -86,13 +86,13 @@ def test_smoothing_keeps_lines_and_shortens_by_its_edges() -> None:
 
 def test_expression_is_what_a_moving_head_leaves() -> None:
     mean, rng = IBUG68.mean_shape, np.random.default_rng(0)
-    ways = [Similarity(rng.uniform(0.9, 1.1), rng.normal(0, 0.2), *rng.normal(0, 9, 2)) for _ in range(12)]
-    rigid = np.stack([way.apply(mean) for way in ways])
+    transforms = [Similarity(rng.uniform(0.9, 1.1), rng.normal(0, 0.2), *rng.normal(0, 9, 2)) for _ in range(12)]
+    rigid = np.stack([transform.apply(mean) for transform in transforms])
     still = without_head_motion(rigid)
     assert np.abs(still - still.mean(0)).max() < 0.6  # px: the mean of turned faces is a little smaller than they
     open_mouth = mean.copy()
     open_mouth[55:60] += (0.0, 8.0)
-    speaking = np.stack([way.apply(open_mouth if t % 2 else mean) for t, way in enumerate(ways)])
+    speaking = np.stack([transform.apply(open_mouth if t % 2 else mean) for t, transform in enumerate(transforms)])
     left = without_head_motion(speaking)
     assert np.abs(left[1::2, 55:60, 1].mean() - left[::2, 55:60, 1].mean()) == pytest.approx(
         7.0, abs=0.5

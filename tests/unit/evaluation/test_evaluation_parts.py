@@ -79,7 +79,7 @@ def test_a_picture_without_its_face_keeps_the_rest() -> None:
     assert (half_shifted(face, np.random.default_rng(0)).shape) == (128, 128, 3)
 
 
-def test_another_face_comes_to_lie_in_the_same_place() -> None:
+def test_another_face_comes_to_lie_at_the_same_position() -> None:
     face = dotted_face()
     other = replace(face, image=np.roll(face.image, (9, -14), axis=(0, 1)), points=face.points + (-14, 9))
     found = np.stack(dots(in_place_of(face, other)))

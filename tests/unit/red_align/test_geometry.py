@@ -24,16 +24,16 @@ def test_a_positive_angle_turns_from_plus_x_towards_plus_y() -> None:
 
 
 def test_apply_takes_any_leading_dimensions_and_gives_float64() -> None:
-    way = SOME[1]
-    stacked = way.apply(np.stack([POINTS, POINTS + 1]).astype(np.float32))
+    transform = SOME[1]
+    stacked = transform.apply(np.stack([POINTS, POINTS + 1]).astype(np.float32))
     assert stacked.dtype == np.float64
-    np.testing.assert_allclose(stacked[1], way.apply(POINTS + 1), atol=1e-5)
+    np.testing.assert_allclose(stacked[1], transform.apply(POINTS + 1), atol=1e-5)
 
 
-@pytest.mark.parametrize("way", SOME)
-def test_the_inverse_undoes_a_similarity_from_both_sides(way: Similarity) -> None:
-    np.testing.assert_allclose(way.inverse().apply(way.apply(POINTS)), POINTS, atol=1e-9)
-    np.testing.assert_allclose(way.apply(way.inverse().apply(POINTS)), POINTS, atol=1e-9)
+@pytest.mark.parametrize("transform", SOME)
+def test_the_inverse_undoes_a_similarity_from_both_sides(transform: Similarity) -> None:
+    np.testing.assert_allclose(transform.inverse().apply(transform.apply(POINTS)), POINTS, atol=1e-9)
+    np.testing.assert_allclose(transform.apply(transform.inverse().apply(POINTS)), POINTS, atol=1e-9)
 
 
 @pytest.mark.parametrize("first", SOME)
@@ -42,11 +42,13 @@ def test_after_applies_the_first_and_then_the_second(first: Similarity, then: Si
     np.testing.assert_allclose(then.after(first).apply(POINTS), then.apply(first.apply(POINTS)), atol=1e-9)
 
 
-@pytest.mark.parametrize("way", SOME)
-def test_fit_similarity_recovers_a_known_transform(way: Similarity) -> None:
-    found = fit_similarity(POINTS, way.apply(POINTS))
-    np.testing.assert_allclose(found.matrix, way.matrix, atol=1e-9)
-    np.testing.assert_allclose([found.scale, math.cos(found.angle)], [way.scale, math.cos(way.angle)], atol=1e-9)
+@pytest.mark.parametrize("transform", SOME)
+def test_fit_similarity_recovers_a_known_transform(transform: Similarity) -> None:
+    found = fit_similarity(POINTS, transform.apply(POINTS))
+    np.testing.assert_allclose(found.matrix, transform.matrix, atol=1e-9)
+    np.testing.assert_allclose(
+        [found.scale, math.cos(found.angle)], [transform.scale, math.cos(transform.angle)], atol=1e-9
+    )
 
 
 def test_fit_similarity_is_the_least_squares_answer_under_noise() -> None:

@@ -23,7 +23,7 @@ from red_align.tracking.rules import (
 
 BOTH = pytest.mark.parametrize("scheme", SCHEMES.values(), ids=SCHEMES.keys())
 FRAME = (640, 480)
-WAYS = [
+TRANSFORMS = [
     Similarity(1.0, 0.0, 0.0, 0.0),
     Similarity(1.7, 0.0, 300.0, -20.0),
     Similarity(0.35, 0.6, 40.0, 90.0),
@@ -91,21 +91,21 @@ def test_the_points_of_the_mean_face_stand_as_in_a_face() -> None:
 
 @BOTH
 def test_the_eye_distance_scales_with_the_face(scheme: PointScheme) -> None:
-    assert scheme.eye_distance(WAYS[2].apply(scheme.mean_shape)) == pytest.approx(
+    assert scheme.eye_distance(TRANSFORMS[2].apply(scheme.mean_shape)) == pytest.approx(
         0.35 * np.linalg.norm(IBUG68.mean_shape[45] - IBUG68.mean_shape[36])
     )
 
 
 @BOTH
-@pytest.mark.parametrize("way", WAYS)
-def test_the_region_moves_turns_and_grows_with_the_face(scheme: PointScheme, way: Similarity) -> None:
+@pytest.mark.parametrize("transform", TRANSFORMS)
+def test_the_region_moves_turns_and_grows_with_the_face(scheme: PointScheme, transform: Similarity) -> None:
     points = scheme.mean_shape + np.random.default_rng(3).normal(0, 2, (scheme.num_points, 2))
-    before, after = region_from_landmarks(points, scheme), region_from_landmarks(way.apply(points), scheme)
+    before, after = region_from_landmarks(points, scheme), region_from_landmarks(transform.apply(points), scheme)
     corners = np.array([[0.0, 0.0], [127.0, 0.0], [0.0, 127.0]])
-    # Place, side and angle are each up to half a step beside what was asked for, before and after.
+    # Position, side and angle are each up to half a step beside what was asked for, before and after.
     np.testing.assert_allclose(
         after.to_frame(CROP_SIZE).apply(corners),
-        way.apply(before.to_frame(CROP_SIZE).apply(corners)),
+        transform.apply(before.to_frame(CROP_SIZE).apply(corners)),
         atol=3 * after.side / (CROP_SIZE * GRID_STEPS),
     )
 
@@ -131,8 +131,8 @@ def test_the_mean_face_asks_for_nearly_the_crop_that_it_lies_in(scheme: PointSch
 
 
 def test_a_seven_point_face_is_cut_like_the_same_face_with_all_points() -> None:
-    seven = region_from_landmarks(WAYS[2].apply(IBUG7.mean_shape), IBUG7)
-    full = region_from_landmarks(WAYS[2].apply(IBUG68.mean_shape), IBUG68)
+    seven = region_from_landmarks(TRANSFORMS[2].apply(IBUG7.mean_shape), IBUG7)
+    full = region_from_landmarks(TRANSFORMS[2].apply(IBUG68.mean_shape), IBUG68)
     np.testing.assert_allclose(
         [seven.cx, seven.cy, seven.side, seven.angle], [full.cx, full.cy, full.side, full.angle], atol=1e-6
     )

@@ -104,7 +104,7 @@ def test_a_token_that_is_not_right_names_nobody(jwks: Path, kind: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "ann", "ann abc", f"{'0' * 64}", f"ann {'G' * 64}"])
-def test_a_file_of_keys_that_is_wrong_is_told(tmp_path: Path, text: str) -> None:
+def test_a_file_of_keys_that_is_wrong_is_reported(tmp_path: Path, text: str) -> None:
     (tmp_path / "keys").write_text(text)
     with pytest.raises(ConfigurationError, match="RED_API_KEYS_FILE"):
         read_keys(tmp_path / "keys")
@@ -113,7 +113,7 @@ def test_a_file_of_keys_that_is_wrong_is_told(tmp_path: Path, text: str) -> None
 @pytest.mark.parametrize(
     "text", ["", "{}", "[1]", '{"keys": []}', '{"keys": [1]}', '{"keys": [{"kty": "oct", "k": "eA", "kid": "a"}]}']
 )
-def test_a_key_set_that_is_wrong_is_told(tmp_path: Path, text: str) -> None:
+def test_a_key_set_that_is_wrong_is_reported(tmp_path: Path, text: str) -> None:
     (tmp_path / "jwks").write_text(text)
     with pytest.raises(ConfigurationError, match="RED_JWT_JWKS_FILE"):
         read_jwks(tmp_path / "jwks")

@@ -10,6 +10,7 @@ import pytest
 
 from red_align.engine.base import StepRequest, StepResult
 from red_align.errors import NotReady, RedAlignError
+from red_align.frames import Frame
 from red_align.media.reader import DecodeLimits, Reader, open_media
 from red_align.media.writers import JsonWriter, NdjsonWriter, Writer
 from red_align.schemes import IBUG68
@@ -90,14 +91,14 @@ async def test_a_decoder_that_fails_in_mid_clip_is_a_warning(calls: ThreadCalls)
             self._inner = open_media(carphone_path(), DecodeLimits(threads=1))
             self.info, self.complete, self.count, self.warnings = self._inner.info, True, 0, list[str]()
 
-        def frames(self, stride: int = 1) -> Iterator[object]:
+        def frames(self, stride: int = 1) -> Iterator[Frame]:
             yield next(self._inner.frames(stride))
             raise RedAlignError("the frame grew")
 
         def close(self) -> None:
             self._inner.close()
 
-    run = ClipRun(Breaking(), tracker_of(ScriptedEngine()), calls)  # type: ignore[arg-type]
+    run = ClipRun(Breaking(), tracker_of(ScriptedEngine()), calls)
     await run.begin()
     assert len([result async for result in run.results(lambda result: result)]) == 1
     assert (run.end.complete, run.end.warnings) == (False, ("the frame grew",))

@@ -57,7 +57,7 @@ async def test_latest_answers_every_frame_but_processes_the_newest_alone() -> No
 
 
 @pytest.mark.parametrize("latest", [False, True])
-async def test_the_frame_behind_is_told_where_it_is_certain(latest: bool) -> None:
+async def test_the_frame_behind_is_given_where_it_is_certain(latest: bool) -> None:
     queue = FrameQueue(latest=latest, limit=4, idle_s=60.0)
     assert queue.following() is None
     async with queue.filled_from(Sender(3).requests(), asyncio.Event()):
@@ -105,7 +105,7 @@ async def test_while_the_service_is_draining_what_waits_is_left_to_the_client() 
         assert await queue.next() is None
 
 
-async def test_a_second_config_is_told_after_the_frames_before_it() -> None:
+async def test_a_second_config_is_reported_after_the_frames_before_it() -> None:
     async def requests() -> AsyncIterator[pb.AlignStreamRequest]:
         yield pb.AlignStreamRequest(frame=pb.VideoFrame(encoded=b"x"))
         yield pb.AlignStreamRequest(config=pb.StreamConfig())

@@ -99,7 +99,7 @@ def test_a_stream_whose_first_face_finds_the_engine_full_is_refused(bench: Bench
         bench.run.encoded(FRAMES[1], 0.1)
 
 
-def test_a_stream_that_comes_back_to_a_full_engine_is_told_so_and_goes_on_when_there_is_a_slot(bench: Bench) -> None:
+def test_a_stream_that_comes_back_to_a_full_engine_is_refused_and_goes_on_when_there_is_a_slot(bench: Bench) -> None:
     for i in range(3):
         assert len(bench.run.encoded(FRAMES[i], i / 25).faces) == 1
     bench.engine.memories.clear()  # It paused, and others took its slot.

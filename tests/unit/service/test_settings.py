@@ -28,7 +28,7 @@ def test_the_defaults_are_local_and_hold_together(monkeypatch: pytest.MonkeyPatc
     assert (settings.model_dir / "red.onnx").is_file()
 
 
-def test_wrong_values_are_told_together_by_the_name_of_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wrong_values_are_reported_together_by_the_name_of_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {
         "HTTP_PORT": "x",
         "DETECT_EVERY": "0",
@@ -42,7 +42,7 @@ def test_wrong_values_are_told_together_by_the_name_of_the_variable(monkeypatch:
         assert name in caught.value.message
 
 
-def test_what_settings_refer_to_is_told_with_them(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_what_settings_refer_to_is_reported_with_them(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Files that are missing or hold something else, and keys that are none: together with a number that is none."""
     junk, none = tmp_path / "junk", tmp_path / "none"
     junk.write_text("[1]")

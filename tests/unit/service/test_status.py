@@ -1,4 +1,4 @@
-"""One error tree, one mapping: every class has its place, and REST and gRPC agree."""
+"""One error tree, one mapping: every class has its status, and REST and gRPC agree."""
 
 from __future__ import annotations
 

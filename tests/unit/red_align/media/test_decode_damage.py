@@ -76,7 +76,7 @@ def test_a_cut_transport_stream_gives_what_is_there(tmp_path: Path, share: float
     assert [f.index for f in frames] == list(range(len(frames)))
 
 
-def test_a_last_motion_jpeg_cut_in_half_is_told(tmp_path: Path) -> None:
+def test_a_last_motion_jpeg_cut_in_half_is_reported(tmp_path: Path) -> None:
     path = encode_video(tmp_path / "clip.avi", carphone_frames()[:50], codec="mjpeg", pix_fmt="yuvj420p")
     with av.open(str(path)) as container:
         *_, last = (p for p in container.demux(video=0) if p.size)
@@ -89,7 +89,7 @@ def test_a_last_motion_jpeg_cut_in_half_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_bytes_flipped_in_the_middle_of_an_mp4_are_told_or_do_no_harm(tmp_path: Path, seed: int) -> None:
+def test_bytes_flipped_in_the_middle_of_an_mp4_are_reported_or_do_no_harm(tmp_path: Path, seed: int) -> None:
     path = write_video(tmp_path / "clip.mp4", list(carphone_frames()))
     data = bytearray(path.read_bytes())
     at = random.Random(seed).randrange(len(data) // 4, len(data) // 2)
@@ -136,7 +136,7 @@ def test_an_empty_file_is_empty(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["sound.mp4", "sound.m4a", "sound.mkv"])
-def test_sound_alone_is_told_as_sound_alone(tmp_path: Path, name: str) -> None:
+def test_sound_alone_is_reported_as_sound_alone(tmp_path: Path, name: str) -> None:
     with pytest.raises(NoVideoStream, match="audio"):
         open_media(write_sound(tmp_path / name), DecodeLimits())
 

@@ -85,7 +85,9 @@ def test_errors_come_through_as_they_are(pool: DecodePool, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
-def test_a_crash_in_mid_clip_is_told_and_the_next_clip_decodes(pool: DecodePool, number: int, tmp_path: Path) -> None:
+def test_a_crash_in_mid_clip_is_reported_and_the_next_clip_decodes(
+    pool: DecodePool, number: int, tmp_path: Path
+) -> None:
     path = write_video(tmp_path / "long.mp4", list(carphone_frames()) * 3, rate=30)
     reader = pool.open_media(path, LIMITS)
     seen = 0

@@ -70,7 +70,7 @@ def test_the_roll_comes_from_eyes_and_mouth_and_survives_a_profile() -> None:
     assert abs(region_from_detection(box, upside_down).angle) == pytest.approx(np.pi)
 
 
-def test_a_missing_or_wrong_model_file_is_told(tmp_path: Path) -> None:
+def test_a_missing_or_wrong_model_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="RED_DETECTOR_PATH"):
         YuNetDetector(tmp_path / "none.onnx")
     wrong = tmp_path / "wrong.onnx"
