@@ -25,7 +25,7 @@ from red_align.datasets.labelled_faces import LabelledFace, picture_faces
 from red_align.engine.base import Engine
 from red_align.schemes import PointScheme
 from red_align.tracking.detector import Detector
-from red_align.tracking.tracker import TrackingOptions
+from red_align.tracking.options import TrackingOptions
 from service import lifecycle
 from service.config.settings import MODEL_FOLDER, Settings
 from service.factory import make_dataplane

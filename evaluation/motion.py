@@ -17,7 +17,8 @@ from evaluation.recording import RecordingEngine
 from red_align.datasets.labelled_faces import LabelledFace
 from red_align.engine.base import Engine
 from red_align.tracking.detector import Detector
-from red_align.tracking.tracker import Tracker, TrackingOptions
+from red_align.tracking.options import TrackingOptions
+from red_align.tracking.tracker import Tracker
 
 RADIUS = 0.2
 FRAMES = 24

@@ -14,7 +14,8 @@ from red_align.datasets.labelled_faces import LabelledFace
 from red_align.engine.base import Engine
 from red_align.geometry import fit_similarity
 from red_align.tracking.detector import Detector
-from red_align.tracking.tracker import Tracker, TrackingOptions
+from red_align.tracking.options import TrackingOptions
+from red_align.tracking.tracker import Tracker
 
 Image = NDArray[np.uint8]
 BEFORE, GONE, AFTER = 10, 12, 12

@@ -18,7 +18,8 @@ from red_align.geometry import Points
 from red_align.media.reader import DecodeLimits, open_media
 from red_align.schemes import IBUG68
 from red_align.tracking.detector import Detector
-from red_align.tracking.tracker import Tracker, TrackingOptions
+from red_align.tracking.options import TrackingOptions
+from red_align.tracking.tracker import Tracker
 
 CLIP_SUFFIXES = (".mp4", ".avi", ".mpg", ".mov", ".mkv", ".webm")
 

@@ -28,8 +28,9 @@ if TYPE_CHECKING:
     from red_align.geometry import FaceBox
     from red_align.media.overlay import draw
     from red_align.media.reader import DecodeLimits
+    from red_align.tracking.options import TrackingOptions
     from red_align.tracking.state import TrackerState
-    from red_align.tracking.tracker import Tracker, TrackingOptions
+    from red_align.tracking.tracker import Tracker
 
 __version__ = "0.2.0"
 
@@ -77,8 +78,9 @@ _MODULES = {
     "red_align.geometry": ("FaceBox",),
     "red_align.media.overlay": ("draw",),
     "red_align.media.reader": ("DecodeLimits",),
+    "red_align.tracking.options": ("TrackingOptions",),
     "red_align.tracking.state": ("TrackerState",),
-    "red_align.tracking.tracker": ("Tracker", "TrackingOptions"),
+    "red_align.tracking.tracker": ("Tracker",),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 

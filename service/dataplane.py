@@ -17,8 +17,9 @@ from red_align.errors import GoingAway, InvalidRequest, NotReady
 from red_align.media.decode_pool import DecodePool
 from red_align.media.reader import DecodeLimits
 from red_align.tracking.detector import Detector
+from red_align.tracking.options import TrackingOptions
 from red_align.tracking.state import TrackerState
-from red_align.tracking.tracker import Tracker, TrackingOptions
+from red_align.tracking.tracker import Tracker
 from service.config.settings import Settings
 from service.limits.admission import Admission
 from service.limits.tenants import TenantLimits, Tenants
@@ -95,8 +96,8 @@ class DataPlane:
         self.decoders = DecodePool(
             settings.decode_memory_bytes,
             settings.decode_timeout_s,
-            max(settings.decode_spare, settings.workers),
-            settings.workers,
+            max(settings.decode_spare, live),
+            live,
         )
         self.ready = False
         self.draining = asyncio.Event()

@@ -13,7 +13,7 @@ from red_align.engine.base import Engine
 from red_align.frames import FrameResult, FrameStatus, StreamEnd, VideoInfo
 from red_align.media.reader import DecodeLimits
 from red_align.tracking.detector import Detector
-from red_align.tracking.tracker import TrackingOptions
+from red_align.tracking.options import TrackingOptions
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -19,7 +19,8 @@ from red_align.frames import FrameResult, StreamEnd, VideoInfo
 from red_align.media.reader import DecodeLimits, Reader, open_media
 from red_align.schemes import PointScheme
 from red_align.tracking.detector import Detector
-from red_align.tracking.tracker import Tracker, TrackingOptions
+from red_align.tracking.options import TrackingOptions
+from red_align.tracking.tracker import Tracker
 
 PathLike = str | os.PathLike[str]
 

@@ -6,8 +6,7 @@ frame -> regions of the tracks -> crops -> engine -> points -> kept, lost, or an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from time import perf_counter
 from typing import Self
 
@@ -21,6 +20,7 @@ from red_align.errors import FrameSizeChanged, InvalidRequest, Overloaded, RedAl
 from red_align.frames import Frame, FrameResult, FrameStatus
 from red_align.tracking import steps
 from red_align.tracking.detector import Detection, Detector, default_detector
+from red_align.tracking.options import Observer, TrackingOptions
 from red_align.tracking.rules import appearance_descriptor, is_identity_switch
 from red_align.tracking.state import TrackerState
 from red_align.tracking.track import Track
@@ -33,33 +33,6 @@ FULL_ENGINE_FRAMES = 50
 """Frames without a search for further faces after the engine had no slot for one."""
 USUAL_STEP_S = 0.04
 """Time between two frames where the caller names none."""
-
-Observer = Callable[[str, float], None]
-"""Takes what is counted and timed, in the thread of ``track``: ``track_begun``, ``track_lost``, ``track_redetected``,
-``face_refused`` (each 1), ``step_s`` and ``detect_s`` (seconds)."""
-
-
-@dataclass(frozen=True, slots=True)
-class TrackingOptions:
-    """How faces are followed.
-
-    Attributes:
-        detect_every: Frames between two searches while faces are followed, with room for more.
-        search_every: Frames between two searches while no face is followed.
-        track_lost_threshold: A face is lost when its score falls below this, 0 to 1.
-        track_activation_threshold: A new face is kept when its first score reaches this, 0 to 1.
-
-    Example:
-        >>> import red_align
-        >>> options = red_align.TrackingOptions(track_lost_threshold=0.3)
-        >>> red_align.align("clip.mp4", options=options).scores.min() > 0.3
-        np.True_
-    """
-
-    detect_every: int = 5
-    search_every: int = 2
-    track_lost_threshold: float = 0.2
-    track_activation_threshold: float = 0.25
 
 
 class Tracker:

@@ -48,7 +48,7 @@ class Metrics:
         )
 
     def observe(self, name: str, value: float) -> None:
-        """What a tracker counts and times; see red_align.tracking.tracker.Observer."""
+        """What a tracker counts and times; see red_align.tracking.options.Observer."""
         self._observers[name](value)
 
     def answered(self, result: FrameResult) -> None:

@@ -26,7 +26,7 @@ class RedNetwork(nn.Module):
         super().__init__()
         self.preset = preset
         self.scheme = SCHEMES[preset.scheme]
-        mean = torch.from_numpy(self.scheme.mean_shape).float()
+        mean = torch.tensor(self.scheme.mean_shape).float()
         self.register_buffer("mean", mean, persistent=False)
         self.stem = Stem(preset)
         self.f_enc = Encoder(preset)

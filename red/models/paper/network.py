@@ -33,7 +33,7 @@ class PaperNetwork(nn.Module):
         super().__init__()
         self.preset = preset
         self.scheme = SCHEMES[preset.scheme]
-        mean = torch.from_numpy(self.scheme.mean_shape).float()
+        mean = torch.tensor(self.scheme.mean_shape).float()
         self.register_buffer("mean", mean, persistent=False)
         self.f_enc = Encoder(preset)
         self.f_denc = Decoder(preset, len(mean))

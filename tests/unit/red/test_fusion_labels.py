@@ -19,7 +19,7 @@ from red_align.tracking.rules import region_from_landmarks
 from tests.support.faces import astronaut_face
 from tests.support.networks import lively_network
 
-MEAN = torch.from_numpy(IBUG68.mean_shape).float()
+MEAN = torch.tensor(IBUG68.mean_shape).float()
 
 
 def shapes(seed: int, noise: float = 2.0) -> torch.Tensor:

@@ -18,7 +18,7 @@ from red.training.losses import (
 )
 from red_align.schemes import IBUG7, IBUG68
 
-TRUTH = torch.from_numpy(IBUG68.mean_shape).float().repeat(2, 1, 1)
+TRUTH = torch.tensor(IBUG68.mean_shape).float().repeat(2, 1, 1)
 EYES = torch.tensor([50.0, 50.0])
 ONES = torch.ones(2)
 

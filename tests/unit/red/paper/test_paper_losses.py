@@ -19,7 +19,7 @@ from red_align.schemes import IBUG7, IBUG68
 from tests.support.faces import astronaut_face
 from tests.support.paper import THIN
 
-TRUTH = torch.from_numpy(IBUG68.mean_shape).float().unsqueeze(0)
+TRUTH = torch.tensor(IBUG68.mean_shape).float().unsqueeze(0)
 ONE = torch.ones(1)
 
 

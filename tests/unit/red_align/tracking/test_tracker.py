@@ -13,7 +13,8 @@ from red_align.errors import BadFrame, InvalidRequest, Overloaded
 from red_align.frames import Frame, FrameResult, FrameStatus
 from red_align.geometry import FaceRegion
 from red_align.tracking import tracker
-from red_align.tracking.tracker import Tracker, TrackingOptions
+from red_align.tracking.options import TrackingOptions
+from red_align.tracking.tracker import Tracker
 from tests.support.engines import MEAN, ScriptedDetector, ScriptedEngine, detection
 
 WHITE = np.full((240, 320, 3), 255, np.uint8)

@@ -23,9 +23,9 @@ from red_align.v1 import face_landmarks_pb2 as pb
 from red_align.v1 import face_landmarks_pb2_grpc as pb_grpc
 from service.config.settings import Settings
 from service.security.credentials import hash_of, new_key
+from tests.integration.operation.test_life_cycle import failed_start
 from tests.integration.rpc.test_grpc import config, limit_of, points_of, reason_of
 from tests.integration.rpc.test_resuming import Stub, frames_from, results
-from tests.integration.test_life_cycle import failed_start
 from tests.support.media import carphone_path
 from tests.support.rest import VIDEO, check_error, part, wait_until
 from tests.support.servers import RunningServer, running_server

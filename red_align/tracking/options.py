@@ -1,0 +1,33 @@
+"""What a tracker may be asked for, and what it lets others count."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+Observer = Callable[[str, float], None]
+"""Takes what is counted and timed, in the thread of ``track``: ``track_begun``, ``track_lost``, ``track_redetected``,
+``face_refused`` (each 1), ``step_s`` and ``detect_s`` (seconds)."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrackingOptions:
+    """How faces are followed.
+
+    Attributes:
+        detect_every: Frames between two searches while faces are followed, with room for more.
+        search_every: Frames between two searches while no face is followed.
+        track_lost_threshold: A face is lost when its score falls below this, 0 to 1.
+        track_activation_threshold: A new face is kept when its first score reaches this, 0 to 1.
+
+    Example:
+        >>> import red_align
+        >>> options = red_align.TrackingOptions(track_lost_threshold=0.3)
+        >>> red_align.align("clip.mp4", options=options).scores.min() > 0.3
+        np.True_
+    """
+
+    detect_every: int = 5
+    search_every: int = 2
+    track_lost_threshold: float = 0.2
+    track_activation_threshold: float = 0.25
