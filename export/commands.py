@@ -19,7 +19,7 @@ from export.repository.served import ServedRunner
 from export.repository.triton_config import ServeOptions
 from export.repository.triton_repository import write_repository
 from export.runners import GraphRunner, Runner, TorchRunner, runner_of
-from red.models.edge.network import RedNetwork
+from red.models.build import AnyNetwork
 from red.training.checkpoint import load_network
 
 
@@ -101,7 +101,7 @@ def compare(title: str, ours: Runner, theirs: Runner, limit: float | None = MAX_
         raise Refused(f"points differ by {worst:.4f} px, the limit is {limit}")
 
 
-def _variant(network: RedNetwork, plain: Path, folder: Path, options: argparse.Namespace) -> Path:
+def _variant(network: AnyNetwork, plain: Path, folder: Path, options: argparse.Namespace) -> Path:
     crops = calibration_crops(options.calibrate) if options.precision == "int8" else None
     faces = validation_faces(options.validate)
     result = write_variant(network, plain, folder, options.precision, faces, crops)

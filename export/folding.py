@@ -7,10 +7,10 @@ from copy import deepcopy
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from red.models.edge.network import RedNetwork
+from red.models.build import AnyNetwork
 
 
-def folded(network: RedNetwork) -> RedNetwork:
+def folded(network: AnyNetwork) -> AnyNetwork:
     """A copy for inference without batch norm layers; the same function up to rounding.
 
     Args:

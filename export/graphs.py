@@ -5,14 +5,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from red.models.edge.network import RedNetwork
+from red.models.build import AnyNetwork
 from red.models.results import PassResult
 
 
 class StepGraph(nn.Module):
     """``red``: one pass from the last frame's points, with memory."""
 
-    def __init__(self, network: RedNetwork) -> None:
+    def __init__(self, network: AnyNetwork) -> None:
         super().__init__()
         self.network = network
 
@@ -30,7 +30,7 @@ class StepGraph(nn.Module):
 class AcquireGraph(nn.Module):
     """``red_acquire``: all passes, stateless."""
 
-    def __init__(self, network: RedNetwork) -> None:
+    def __init__(self, network: AnyNetwork) -> None:
         super().__init__()
         self.network = network
 

@@ -18,7 +18,7 @@ from torch import nn
 
 from export.folding import folded
 from export.graphs import AcquireGraph, StepGraph
-from red.models.edge.network import RedNetwork
+from red.models.build import AnyNetwork
 from red_align import contract
 
 OPSET = 18
@@ -28,7 +28,7 @@ WEIGHTS_FILE = "weights.bin"
 _SHARED_FROM_BYTES = 1024
 
 
-def write_onnx(network: RedNetwork, folder: Path, training_run: str) -> list[Path]:
+def write_onnx(network: AnyNetwork, folder: Path, training_run: str) -> list[Path]:
     """Write ``red.onnx``, ``red_acquire.onnx`` and ``weights.bin``.
 
     Args:
@@ -42,7 +42,7 @@ def write_onnx(network: RedNetwork, folder: Path, training_run: str) -> list[Pat
     return write_models(traced(folded(network), training_run), folder)
 
 
-def traced(network: RedNetwork, training_run: str) -> dict[str, onnx.ModelProto]:
+def traced(network: AnyNetwork, training_run: str) -> dict[str, onnx.ModelProto]:
     """Both graphs, simplified, with their metadata.
 
     Args:
@@ -173,7 +173,7 @@ def metadata_of(model: onnx.ModelProto) -> dict[str, str]:
     return {entry.key: entry.value for entry in model.metadata_props}
 
 
-def _describe(model: onnx.ModelProto, network: RedNetwork, passes: int, training_run: str) -> None:
+def _describe(model: onnx.ModelProto, network: AnyNetwork, passes: int, training_run: str) -> None:
     mean = ",".join(f"{v:.4f}" for v in network.scheme.mean_shape.reshape(-1))
     values = {
         "contract_version": str(contract.CONTRACT_VERSION),

@@ -14,7 +14,7 @@ import onnxruntime as ort
 import torch
 from numpy.typing import NDArray
 
-from red.models.edge.network import RedNetwork
+from red.models.build import AnyNetwork
 from red.training.checkpoint import load_network
 from red.training.validate import to_image
 from red_align import contract
@@ -66,7 +66,7 @@ class Runner(Protocol):
 class TorchRunner:
     """The network itself."""
 
-    def __init__(self, network: RedNetwork) -> None:
+    def __init__(self, network: AnyNetwork) -> None:
         self.network = network.eval()
         self.scheme = network.scheme
         self.mean: Array = network.mean_prior(1).flatten().numpy()

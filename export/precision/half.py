@@ -14,13 +14,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from red.models.edge.network import RedNetwork
+from red.models.build import AnyNetwork
 
 _MAPS = ("stem", "f_enc", "f_denc")
 """Parts whose inputs and outputs are feature maps; f_REG's ``at...`` are added to them."""
 
 
-def halved(network: RedNetwork) -> RedNetwork:
+def halved(network: AnyNetwork) -> AnyNetwork:
     """A copy that computes in half precision where that is harmless; it also runs, where torch has half kernels.
 
     Args:

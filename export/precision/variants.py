@@ -16,7 +16,7 @@ from export.onnx_files import metadata_of, traced, write_models
 from export.precision.half import halved
 from export.precision.int8 import quantised
 from export.runners import GraphRunner
-from red.models.edge.network import RedNetwork
+from red.models.build import AnyNetwork
 from red_align.datasets.protocol import Draws
 
 Precision = Literal["fp32", "fp16", "int8"]
@@ -45,7 +45,7 @@ class EvaluationResult:
 
 
 def write_variant(
-    network: RedNetwork,
+    network: AnyNetwork,
     plain: Path,
     folder: Path,
     precision: Precision,

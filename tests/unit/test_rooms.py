@@ -12,7 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 STUBS = ("face_landmarks_pb2.py", "face_landmarks_pb2.pyi", "face_landmarks_pb2_grpc.py")
 ROOMS = ("red_align", "service", "red", "export", "evaluation", "benchmarks", "examples", "deploy", "tests")
-MOST_MODULES, MOST_LINES, MOST_LINES_OF_A_FUNCTION = 14, 350, 65
+MOST_MODULES, MOST_LINES, MOST_LINES_OF_A_FUNCTION = 14, 325, 65
 
 
 def test_service_and_command_line_import_neither_torch_nor_the_training_code() -> None:

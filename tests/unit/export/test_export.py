@@ -16,7 +16,7 @@ from export.folding import folded
 from export.onnx_files import MAX_IR, MAX_OPSET, WEIGHTS_FILE
 from export.parity import Parity, check_parity, moving_faces
 from export.runners import Answer, Array, GraphRunner, TorchRunner
-from red.models.edge.network import RedNetwork
+from red.models.build import AnyNetwork
 from red.training.validate import to_image
 from red_align import contract
 from tests.conftest import Exports
@@ -135,7 +135,7 @@ def test_both_graphs_share_one_file_of_weights(exported: Exported) -> None:
     assert all((exported.folder / f"{g}.onnx").stat().st_size < 200_000 for g in GRAPHS)
 
 
-def compared(exported: Exported, network: RedNetwork, frames: int, streams: int) -> dict[str, Parity]:
+def compared(exported: Exported, network: AnyNetwork, frames: int, streams: int) -> dict[str, Parity]:
     return check_parity(GraphRunner(exported.folder), TorchRunner(network), moving_faces(frames, streams))
 
 
