@@ -1,4 +1,4 @@
-"""The process: REST and gRPC over one dataplane, from start to a clean end."""
+"""The process: REST and gRPC over one data plane, from start to a clean end."""
 
 from __future__ import annotations
 

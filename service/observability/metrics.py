@@ -1,4 +1,4 @@
-"""Prometheus metrics of one dataplane, each with its unit in its name; no tenant, stream or picture is in them."""
+"""Prometheus metrics of one data plane, each with its unit in its name; no tenant, stream or picture is in them."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ async def killed(first: RunningServer, second: RunningServer, report: Report) ->
     apart = [np.abs(c.points(i) - wanted.points(i)).max() for c in clients for i in range(FRAMES)]
     again = [sum(len(a) - 1 for a in c.answers.values()) for c in clients]
     resumed = sum(any(a.resumed for a in answers) for c in clients for answers in c.answers.values())
-    report.add("killed dataplane: streams", STREAMS)
+    report.add("killed gateway: streams", STREAMS)
     report.add("  points from those of an undisturbed run, px", float(max(apart)), 0.01)
     report.add("  frames without an answer", sum(FRAMES - len(c.answers) for c in clients), 0)
     report.add("  frames sent again, a stream at most", max(again), Client().resume_every)
