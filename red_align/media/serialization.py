@@ -1,4 +1,4 @@
-"""The public shapes as plain values: the same names in JSON, NDJSON and the client."""
+"""Results as the values of red_align.media.shapes, rounded for JSON, and back."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ import numpy as np
 from red_align.errors import RedAlignError
 from red_align.frames import Face, FrameResult, FrameStatus, Landmarks, StreamEnd, VideoInfo
 from red_align.geometry import FaceBox
+from red_align.media.shapes import EndValues, FaceValues, FrameValues, VideoValues
 
 PIXEL_DECIMALS = 2
 SCORE_DECIMALS = 3
 TIME_DECIMALS = 6
 
 
-def face_values(face: Face) -> dict[str, Any]:
+def face_values(face: Face) -> FaceValues:
     """track_id, box [x, y, w, h], score, landmarks [x0, y0, ...], confidence [L]."""
     box = face.box
     return {
@@ -27,12 +28,12 @@ def face_values(face: Face) -> dict[str, Any]:
     }
 
 
-def frame_values(result: FrameResult) -> dict[str, Any]:
+def frame_values(result: FrameResult) -> FrameValues:
     """index, time_s, status, faces, and resumed or error where they say something."""
-    values: dict[str, Any] = {
+    values: FrameValues = {
         "index": result.index,
         "time_s": round(result.time_s, TIME_DECIMALS),
-        "status": str(result.status),
+        "status": result.status.value,
         "faces": [face_values(face) for face in result.faces],
     }
     if result.resumed:
@@ -43,7 +44,7 @@ def frame_values(result: FrameResult) -> dict[str, Any]:
     return values
 
 
-def frame_from_values(values: dict[str, Any]) -> FrameResult:
+def frame_from_values(values: FrameValues) -> FrameResult:
     """The inverse of frame_values: one object of ``frames`` in a JSON answer (an error keeps its message alone)."""
     faces = tuple(
         Face(
@@ -59,15 +60,17 @@ def frame_from_values(values: dict[str, Any]) -> FrameResult:
     return FrameResult(values["index"], values["time_s"], FrameStatus(values["status"]), faces, resumed, error)
 
 
-def video_values(video: VideoInfo) -> dict[str, Any]:
+def video_values(video: VideoInfo) -> VideoValues:
     """width, height, frame_rate."""
     return {"width": video.width, "height": video.height, "frame_rate": round(video.frame_rate, 4)}
 
 
-def end_values(end: StreamEnd) -> dict[str, Any]:
+def end_values(end: StreamEnd) -> EndValues:
     """complete, warnings, frame_count, and resume_token where one was asked for."""
-    values = {"complete": end.complete, "warnings": list(end.warnings), "frame_count": end.frame_count}
-    return values | ({"resume_token": end.resume_token} if end.resume_token else {})
+    values: EndValues = {"complete": end.complete, "warnings": list(end.warnings), "frame_count": end.frame_count}
+    if end.resume_token:
+        values["resume_token"] = end.resume_token
+    return values
 
 
 def _rounded(values: np.ndarray[Any, Any], decimals: int) -> list[float]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol
 
 import numpy as np
@@ -104,5 +104,5 @@ WRITERS: dict[str, Callable[[PointScheme], Writer]] = {"json": JsonWriter, "ndjs
 """Writers by the name of their format."""
 
 
-def _line(kind: str, values: dict[str, Any]) -> bytes:
-    return orjson.dumps({"type": kind} | values) + b"\n"
+def _line(kind: str, values: Mapping[str, Any]) -> bytes:
+    return orjson.dumps({"type": kind, **values}) + b"\n"

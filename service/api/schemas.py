@@ -1,63 +1,45 @@
-"""The JSON shapes for OpenAPI. They document what red_align.media.serialization writes; a test compares the two."""
+"""JSON schemas for OpenAPI: those of answers made from red_align.media.shapes, and the service's own."""
 
 from __future__ import annotations
 
-from typing import Literal
+from functools import cache
+from typing import Any, Literal, NotRequired, get_args, get_origin, get_type_hints, is_typeddict
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, create_model
 
-
-class VideoModel(BaseModel):
-    """An opened clip."""
-
-    width: int = Field(description="Upright width in pixels.")
-    height: int = Field(description="Upright height in pixels.")
-    frame_rate: float = Field(description="Frames a second as the file says, 0 where it does not.")
+from red_align.media.shapes import AlignValues
 
 
-class FaceModel(BaseModel):
-    """One face of a frame."""
+@cache
+def model_of(shape: type[Any]) -> type[BaseModel]:
+    """A pydantic model of a typed dictionary.
 
-    track_id: int = Field(description="Names the face in this clip; a face found again after loss has a new one.")
-    box: list[float] = Field(description="Tight box of the points: x, y, w, h in pixels.")
-    score: float = Field(description="Mean of the points' confidences, 0 to 1.")
-    landmarks: list[float] = Field(description="x0, y0, x1, y1, ... in pixels; (0, 0) is a pixel's centre.")
-    confidence: list[float] = Field(
-        description="For each point the probability that its error is under 5 % of the outer eye distance."
-    )
+    Args:
+        shape: A TypedDict; ``Annotated[..., "text"]`` gives a field's description.
 
-
-class FrameErrorModel(BaseModel):
-    """Why a frame has no points."""
-
-    code: str = Field(description="Name of a google.rpc.Code.")
-    reason: str = Field(description="Stable word for programs.")
-    message: str
-
-
-class FrameModel(BaseModel):
-    """The answer to one frame."""
-
-    index: int = Field(description="Number of the frame in the clip, from 0.")
-    time_s: float = Field(description="Time from the first frame, seconds.")
-    status: Literal["ok", "dropped", "error"]
-    faces: list[FaceModel]
-    resumed: bool = Field(False, description="A face's memory had to be taken up again in this frame; absent if not.")
-    error: FrameErrorModel | None = Field(None, description="Present when status is error.")
+    Returns:
+        The model, named ``...Model`` for ``...Values``; keys that may be absent are None by default.
+    """
+    fields: dict[str, Any] = {}
+    for name, hint in get_type_hints(shape, include_extras=True).items():
+        optional = get_origin(hint) is NotRequired
+        kind, *texts = get_args(get_args(hint)[0] if optional else hint)
+        description = Field(None, description=texts[0]) if optional else Field(description=texts[0])
+        fields[name] = (_modelled(kind) | None if optional else _modelled(kind), description)
+    title = shape.__name__.removesuffix("Values") + "Model"
+    return create_model(title, __doc__=shape.__doc__, **fields)
 
 
-class AlignModel(BaseModel):
-    """A whole clip."""
+def _modelled(kind: Any) -> Any:
+    """A type with models in the place of typed dictionaries."""
+    if is_typeddict(kind):
+        return model_of(kind)
+    if get_origin(kind) is list:
+        return list[_modelled(get_args(kind)[0])]  # type: ignore[misc]
+    return kind
 
-    scheme: str = Field(description="Name of the point scheme.")
-    video: VideoModel
-    frames: list[FrameModel]
-    complete: bool = Field(description="False when part of the clip could not be read; warnings then say where.")
-    warnings: list[str]
-    frame_count: int = Field(description="Frames answered.")
-    resume_token: str | None = Field(
-        None, description="Lets the stream go on anywhere; where a stream_id, a token or `resume` was given."
-    )
+
+AlignModel = model_of(AlignValues)
 
 
 class ModelModel(BaseModel):
@@ -95,9 +77,12 @@ class StateModel(BaseModel):
     status: str
 
 
-class ErrorInfoModel(FrameErrorModel):
+class ErrorInfoModel(BaseModel):
     """An error with what belongs to it, such as the name of a limit."""
 
+    code: str = Field(description="Name of a google.rpc.Code.")
+    reason: str = Field(description="Stable word for programs.")
+    message: str
     metadata: dict[str, str]
 
 

@@ -1,0 +1,66 @@
+"""The public shapes: what JSON and NDJSON answers hold. The one description of them; OpenAPI is made from it.
+
+Pixels are of the upright frame, x to the right and y down; (0, 0) is the centre of the top-left pixel.
+"""
+
+# Without postponed annotations: Python 3.11 would not see which keys may be absent.
+
+from typing import Annotated, Literal, NotRequired, TypedDict
+
+
+class VideoValues(TypedDict):
+    """An opened clip."""
+
+    width: Annotated[int, "Upright width in pixels."]
+    height: Annotated[int, "Upright height in pixels."]
+    frame_rate: Annotated[float, "Frames a second as the file says, 0 where it does not."]
+
+
+class FaceValues(TypedDict):
+    """One face of a frame."""
+
+    track_id: Annotated[int, "Names the face in this clip; a face found again after loss has a new one."]
+    box: Annotated[list[float], "Tight box of the points: x, y, w, h in pixels."]
+    score: Annotated[float, "Mean of the points' confidences, 0 to 1."]
+    landmarks: Annotated[list[float], "x0, y0, x1, y1, ... in pixels; (0, 0) is a pixel's centre."]
+    confidence: Annotated[
+        list[float], "For each point the probability that its error is under 5 % of the outer eye distance."
+    ]
+
+
+class FrameErrorValues(TypedDict):
+    """Why a frame has no points."""
+
+    code: Annotated[str, "Name of a google.rpc.Code."]
+    reason: Annotated[str, "Stable word for programs."]
+    message: Annotated[str, "For people."]
+
+
+class FrameValues(TypedDict):
+    """The answer to one frame."""
+
+    index: Annotated[int, "Number of the frame in the clip, from 0."]
+    time_s: Annotated[float, "Time from the first frame, seconds."]
+    status: Annotated[Literal["ok", "dropped", "error"], "What became of the frame."]
+    faces: Annotated[list[FaceValues], "In no order."]
+    resumed: NotRequired[Annotated[bool, "A face's memory had to be taken up again in this frame; absent if not."]]
+    error: NotRequired[Annotated[FrameErrorValues, "Present when status is error."]]
+
+
+class EndValues(TypedDict):
+    """How a clip ended."""
+
+    complete: Annotated[bool, "False when part of the clip could not be read; warnings then say where."]
+    warnings: Annotated[list[str], "What did not go as asked."]
+    frame_count: Annotated[int, "Frames answered."]
+    resume_token: NotRequired[
+        Annotated[str, "Lets the stream go on anywhere; where a stream_id, a token or `resume` was given."]
+    ]
+
+
+class AlignValues(EndValues):
+    """A whole clip."""
+
+    scheme: Annotated[str, "Name of the point scheme."]
+    video: Annotated[VideoValues, "Size and rate."]
+    frames: Annotated[list[FrameValues], "One object a frame, in order."]
