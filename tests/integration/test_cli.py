@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import av
@@ -127,7 +128,9 @@ def test_an_interrupt_leaves_what_was_there_before(tmp_path: Path) -> None:
     out, overlay = tmp_path / "out.json", tmp_path / "out.mp4"
     out.write_text("before")
     command = [sys.executable, "-m", "red_align.cli.main", str(clip), "-o", str(out), "--overlay", str(overlay)]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+    # As from a terminal: what a shell starts in the background ignores interrupts, and so would its children.
+    started = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=started) as process:
         deadline = time.monotonic() + 60
         part = out.with_name("out.json.part")
         while time.monotonic() < deadline and not (part.exists() and part.stat().st_size > 20_000):
