@@ -5,6 +5,7 @@ DEV := .venv-dev
 TRITON := .venv-triton
 DATA ?= data
 RUN ?= runs/edge
+JOBS ?= 2
 PIP := -m pip install --quiet --disable-pip-version-check
 export RED_HTTP_PORT ?= 8080
 export RED_GRPC_PORT ?= 8081
@@ -21,14 +22,13 @@ demo: $(VENV)/.done ## serve, send a real clip to POST /align, write out/demo.js
 serve: $(VENV)/.done ## serve REST and gRPC on 127.0.0.1 (RED_HTTP_PORT, RED_GRPC_PORT)
 	$(VENV)/bin/red-align serve
 
-check: ## what to run before a commit, in under two minutes: lint and unit, side by side
-	$(MAKE) --no-print-directory --jobs 2 --output-sync=target lint unit
+check: lint unit ## what to run before a commit, in under two minutes
 
-unit: $(DEV)/.done ## the unit tests that are quick
-	$(DEV)/bin/python -m pytest tests/unit -m "not slow"
+unit: $(DEV)/.done ## the unit tests that are quick, in JOBS processes
+	$(DEV)/bin/python -m pytest tests/unit -m "not slow" -n $(JOBS) --dist loadfile
 
-test: $(DEV)/.done $(TRITON)/.done ## all tests: unit, integration, end to end, real Triton
-	$(DEV)/bin/python -m pytest
+test: $(DEV)/.done $(TRITON)/.done ## all tests, in JOBS processes: unit, integration, end to end, real Triton
+	$(DEV)/bin/python -m pytest -n $(JOBS) --dist loadfile
 
 test-triton: $(DEV)/.done $(TRITON)/.done ## the tests against a real Triton server, on this machine's CPU
 	$(DEV)/bin/python -m pytest tests/triton tests/unit/red_align/engine/test_triton_config.py

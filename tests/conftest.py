@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator
 import cv2
 import pytest
 import torch
+from filelock import FileLock
 
-from tests.support.exports import Exported, export
+from tests.support.exports import Exported, export, load
 from tests.support.servers import RunningServer, running_server
 
 # More of them would fight for the same cores, also in the processes that tests start.
@@ -37,13 +38,22 @@ def server() -> Iterator[RunningServer]:
 
 
 @pytest.fixture(scope="session")
-def exports(tmp_path_factory: pytest.TempPathFactory) -> Exports:
-    """See Exports; nobody may change what it gives."""
-    made: dict[str, Exported] = {}
+def exports(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Exports:
+    """See Exports; nobody may change what it gives. Test processes that run side by side share the files."""
+    base = tmp_path_factory.getbasetemp()
+    shared = (base if worker_id == "master" else base.parent) / "exports"
+    shared.mkdir(exist_ok=True)
+    loaded: dict[str, Exported] = {}
 
     def of(name: str) -> Exported:
-        if name not in made:
-            made[name] = export(name, tmp_path_factory.mktemp(name))
-        return made[name]
+        if name not in loaded:
+            with FileLock(shared / f"{name}.lock"):
+                if not (shared / name).exists():
+                    unfinished = shared / f"{name}.{worker_id}"
+                    unfinished.mkdir()
+                    export(name, unfinished)
+                    unfinished.rename(shared / name)
+            loaded[name] = load(shared / name)
+        return loaded[name]
 
     return of

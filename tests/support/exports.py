@@ -27,6 +27,7 @@ from tests.support.paper import THIN, lively_paper
 Arrays = list[NDArray[np.float32]]
 RUN = "run-7"
 """The training run that every export here names."""
+GRAPHS = "graphs"
 
 # An export takes time by the number of nodes, so by passes; the width of layers costs next to nothing.
 NETWORKS: dict[str, Callable[[], RedNetwork | PaperNetwork]] = {
@@ -63,27 +64,31 @@ class Exported:
         return np.ascontiguousarray(self.network.mean_prior(rows).flatten(1).numpy())
 
 
-def export(name: str, root: Path) -> Exported:
-    """A checkpoint of one of NETWORKS, its exported graphs and a session for each; takes 10 to 25 s of one core."""
-    made, checkpoint, folder = NETWORKS[name](), root / NAME, root / "graphs"
+def export(name: str, root: Path) -> None:
+    """A checkpoint of one of NETWORKS and its exported graphs, written into root; takes 10 to 25 s of one core."""
+    made, checkpoint, folder = NETWORKS[name](), root / NAME, root / GRAPHS
     if isinstance(made, PaperNetwork):
         save(root, made, torch.optim.Adam(made.parameters()), Progress())
     else:
         save_checkpoint(checkpoint, made, made, torch.optim.AdamW(made.parameters()), 1, {})
-    network = load_network(checkpoint)
     if name in BY_COMMAND:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(commands, "FRAMES", 3)
             patch.setattr(commands, "SEQUENCES", 2)
             assert main(["graphs", str(checkpoint), str(folder), "--run", RUN]) == 0
     else:
-        write_onnx(network, folder, RUN)
+        write_onnx(load_network(checkpoint), folder, RUN)
+
+
+def load(root: Path) -> Exported:
+    """What export() wrote, with a session of one thread for each graph."""
+    folder = root / GRAPHS
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
     paths = sorted(folder.glob("*.onnx"))
     sessions = {p.stem: ort.InferenceSession(p, options, providers=["CPUExecutionProvider"]) for p in paths}
     models = {p.stem: onnx.load(p, load_external_data=False) for p in paths}
-    return Exported(checkpoint, network, folder, models, sessions)
+    return Exported(root / NAME, load_network(root / NAME), folder, models, sessions)
 
 
 def write_with_zeros(exported: Exported, weight: str, folder: Path) -> Path:
