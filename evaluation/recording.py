@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from red_align.engine.base import Array, Engine, ModelInfo, StepRequest, StepResult
+from red_align.engine.base import Array, Engine, ModelInfo, StepRequest, StepResult, run_submitted
+from red_align.errors import RedAlignError
 from red_align.frames import FrameResult
 from red_align.geometry import fit_similarity
 
@@ -50,6 +52,10 @@ class RecordingEngine:
             alone = self._inner.submit(StepRequest(request.crop, prior))
             self._last = (future.result().points, alone.result().points)
         return future
+
+    def run(self, requests: Sequence[StepRequest]) -> list[StepResult | RedAlignError]:
+        """See Engine.run."""
+        return run_submitted(self, requests)
 
     def end(self, sequence: str) -> None:
         """Passed on."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future
+from collections.abc import Sequence
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from red_align.errors import RedAlignError
 from red_align.schemes import PointScheme
 
 Array = NDArray[np.float32]
@@ -104,6 +106,18 @@ class Engine(Protocol):
         """
         ...
 
+    def run(self, requests: Sequence[StepRequest]) -> list[StepResult | RedAlignError]:
+        """Run the steps of one frame and wait for them, in the caller's thread where the engine can.
+
+        Args:
+            requests: One a face.
+
+        Returns:
+            In their order, the answer or the domain error that ``submit``'s future would raise. Any other error is
+            raised here.
+        """
+        ...
+
     def end(self, sequence: str) -> None:
         """Forget a sequence and free its slot; unknown ones are no error."""
         ...
@@ -111,3 +125,16 @@ class Engine(Protocol):
     def close(self) -> None:
         """Stop; requests that wait are refused."""
         ...
+
+
+def run_submitted(engine: Engine, requests: Sequence[StepRequest]) -> list[StepResult | RedAlignError]:
+    """``Engine.run`` by way of ``submit``."""
+    futures = [engine.submit(request) for request in requests]
+    wait(futures)
+    answers: list[StepResult | RedAlignError] = []
+    for future in futures:
+        try:
+            answers.append(future.result())
+        except RedAlignError as error:
+            answers.append(error)
+    return answers

@@ -18,10 +18,11 @@ Answer = TypeVar("Answer")
 class Batcher(Generic[Item, Answer]):
     """One thread that drains a queue into batches.
 
-    There is no waiting for more: a lone item runs at once, and batches form by themselves under load.
+    There is no waiting for more: a lone item runs at once, and batches form by themselves under load. One batch runs
+    at a time; where none does, ``answer`` runs its own in the caller's thread, which saves waking another one.
 
     Args:
-        run: Answers a batch, in its order; called in the batcher's thread alone.
+        run: Answers a batch, in its order; one call at a time.
         limit: Most items of a batch.
         name: Of the thread.
     """
@@ -30,6 +31,8 @@ class Batcher(Generic[Item, Answer]):
         self._run, self._limit = run, limit
         self._queue: SimpleQueue[tuple[Item, Future[Answer]] | None] = SimpleQueue()
         self._closed = False
+        self._turn = threading.Lock()  # held while a batch runs
+        self._waiting = False  # the thread has taken an item and waits for its turn
         self._thread = threading.Thread(target=self._work, name=name, daemon=True)
         self._thread.start()
         # A network call that Python's end cuts off would abort the process.
@@ -44,6 +47,17 @@ class Batcher(Generic[Item, Answer]):
             self._queue.put((item, future))
         return future
 
+    def answer(self, items: Sequence[Item]) -> Sequence[Answer]:
+        """The answers to some items that belong together; waits for them, and raises as ``submit``'s future does."""
+        if 0 < len(items) <= self._limit and self._turn.acquire(blocking=False):
+            try:
+                # Others came first: then these join their batch.
+                if not (self._closed or self._waiting) and self._queue.empty():
+                    return self._run(items)
+            finally:
+                self._turn.release()
+        return [future.result() for future in [self.submit(item) for item in items]]
+
     def close(self) -> None:
         """Refuse what waits and wait for the batch that runs; safe to call twice."""
         self._closed = True
@@ -51,22 +65,15 @@ class Batcher(Generic[Item, Answer]):
         self._queue.put(None)
         if threading.current_thread() is not self._thread:
             self._thread.join()
+        with self._turn:  # a batch in a caller's thread
+            pass
 
     def _work(self) -> None:
         while (first := self._queue.get()) is not None:
-            batch = self._drain(first)
-            if self._closed:
-                _refuse(batch)
-                continue
-            running = [(item, future) for item, future in batch if future.set_running_or_notify_cancel()]
-            try:
-                answers = self._run([item for item, _ in running])
-            except Exception as error:
-                for _, future in running:
-                    future.set_exception(error)
-                continue
-            for (_, future), answer in zip(running, answers, strict=True):
-                future.set_result(answer)
+            self._waiting = True
+            with self._turn:
+                self._waiting = False
+                self._work_off(self._drain(first))
         while True:  # What came between the last batch and the end.
             try:
                 left = self._queue.get_nowait()
@@ -74,6 +81,20 @@ class Batcher(Generic[Item, Answer]):
                 return
             if left is not None:
                 _refuse([left])
+
+    def _work_off(self, batch: Sequence[tuple[Item, Future[Answer]]]) -> None:
+        if self._closed:
+            _refuse(batch)
+            return
+        running = [(item, future) for item, future in batch if future.set_running_or_notify_cancel()]
+        try:
+            answers = self._run([item for item, _ in running])
+        except Exception as error:
+            for _, future in running:
+                future.set_exception(error)
+            return
+        for (_, future), answer in zip(running, answers, strict=True):
+            future.set_result(answer)
 
     def _drain(self, first: tuple[Item, Future[Answer]]) -> list[tuple[Item, Future[Answer]]]:
         batch = [first]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,7 @@ class OnnxEngine:
         idle_s: Seconds after which an unused sequence gives up its slot.
         max_sequences: Most sequences that hold a slot at once.
         clock: Seconds that grow.
-        on_batch: Called with the number of faces of each call of the step graph, in the engine's thread.
+        on_batch: Called with the number of faces of each call of the step graph, in the thread that runs it.
 
     Raises:
         ModelMismatch: A file is missing or does not keep the tensor contract.
@@ -79,7 +80,7 @@ class OnnxEngine:
         self._idle_s, self._max_sequences, self._clock, self._on_batch = idle_s, max_sequences, clock, on_batch
         self._slots: OrderedDict[str, _Slot] = OrderedDict()  # the longest unused first
         self._lock = threading.Lock()
-        # One thread runs the network: two calls at once would fight for the same cores.
+        # One call at a time: two would fight for the same cores.
         self._calls: Batcher[_Call, StepResult] = Batcher(self._run, max_batch)
 
     @property
@@ -99,14 +100,23 @@ class OnnxEngine:
 
     def submit(self, request: StepRequest) -> Future[StepResult]:
         """See Engine.submit."""
-        if not request.sequence:
-            return self._calls.submit(_Call(request))
+        call = self._tried(request)
+        if isinstance(call, _Call):
+            return self._calls.submit(call)
+        refused: Future[StepResult] = Future()
+        refused.set_exception(call)
+        return refused
+
+    def run(self, requests: Sequence[StepRequest]) -> list[StepResult | RedAlignError]:
+        """See Engine.run: in the caller's thread where no other batch runs."""
+        admitted = [self._tried(request) for request in requests]
+        calls = [call for call in admitted if isinstance(call, _Call)]
+        answered: Iterator[StepResult | RedAlignError]
         try:
-            return self._calls.submit(self._admitted(request))
+            answered = iter(self._calls.answer(calls))
         except RedAlignError as error:
-            refused: Future[StepResult] = Future()
-            refused.set_exception(error)
-            return refused
+            answered = repeat(error)
+        return [next(answered) if isinstance(call, _Call) else call for call in admitted]
 
     def end(self, sequence: str) -> None:
         """See Engine.end."""
@@ -118,6 +128,14 @@ class OnnxEngine:
         self._calls.close()
         with self._lock:
             self._slots.clear()
+
+    def _tried(self, request: StepRequest) -> _Call | RedAlignError:
+        if not request.sequence:
+            return _Call(request)
+        try:
+            return self._admitted(request)
+        except RedAlignError as error:
+            return error
 
     def _admitted(self, request: StepRequest) -> _Call:
         """The call of a sequence that holds a slot from here on."""

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from red_align import contract
-from red_align.engine.base import Array, ModelInfo, StepRequest, StepResult
+from red_align.engine.base import Array, ModelInfo, StepRequest, StepResult, run_submitted
 from red_align.engine.triton_calls import CallHeaders, Lost, TritonCalls, no_headers
 from red_align.engine.triton_config import model_info, sequence_slots
 from red_align.errors import NotReady, Overloaded, RedAlignError, SequenceUnknown
@@ -99,6 +99,10 @@ class TritonEngine:
     def submit(self, request: StepRequest) -> Future[StepResult]:
         """See Engine.submit; tried again elsewhere, or later, while a server is gone."""
         return self._submit(self._step(request) if request.sequence else self._acquire(request))
+
+    def run(self, requests: Sequence[StepRequest]) -> list[StepResult | RedAlignError]:
+        """See Engine.run."""
+        return run_submitted(self, requests)
 
     def end(self, sequence: str) -> None:
         """See Engine.end. The server learns of it in the background; where it does not hear, its idle limit acts."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import wait
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,34 +18,13 @@ from red_align.tracking.track import Track
 Image = NDArray[np.uint8]
 
 
-def run(engine: Engine, requests: Sequence[StepRequest]) -> list[StepResult | RedAlignError]:
-    """Run requests side by side and wait for all of them.
-
-    Args:
-        engine: Who runs them.
-        requests: One a face.
-
-    Returns:
-        In their order, the answer or the domain error that was raised. Any other error is raised here.
-    """
-    futures = [engine.submit(request) for request in requests]
-    wait(futures)
-    answers: list[StepResult | RedAlignError] = []
-    for future in futures:
-        try:
-            answers.append(future.result())
-        except RedAlignError as error:
-            answers.append(error)
-    return answers
-
-
 def step(engine: Engine, pairs: Sequence[tuple[Track, Image]]) -> list[StepResult | RedAlignError]:
-    """One step of each track from the crop of its region; see ``run`` for what it returns."""
+    """One step of each track from the crop of its region; see Engine.run for what it returns."""
     requests = []
     for track, crop in pairs:
         prior = track.region.to_frame(CROP_SIZE).inverse().apply(track.points).astype(np.float32)
         requests.append(StepRequest(crop, prior, track.memory, track.sequence, track.starts))
-    return run(engine, requests)
+    return engine.run(requests)
 
 
 def acquire(engine: Engine, crops: Sequence[Image], memories: Sequence[Array | None]) -> list[StepResult]:
@@ -62,7 +40,7 @@ def acquire(engine: Engine, crops: Sequence[Image], memories: Sequence[Array | N
     """
     prior = engine.info.scheme.mean_shape.astype(np.float32)
     results = []
-    for answer in run(engine, [StepRequest(c, prior, m) for c, m in zip(crops, memories, strict=True)]):
+    for answer in engine.run([StepRequest(c, prior, m) for c, m in zip(crops, memories, strict=True)]):
         if isinstance(answer, RedAlignError):
             raise answer
         results.append(answer)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import Any
 
 import numpy as np
 
 from red_align.contract import CONTRACT_VERSION
-from red_align.engine.base import Array, Engine, ModelInfo, StepRequest, StepResult
+from red_align.engine.base import Array, Engine, ModelInfo, StepRequest, StepResult, run_submitted
 from red_align.errors import Overloaded, RedAlignError, SequenceUnknown
 from red_align.geometry import FaceBox, FaceRegion
 from red_align.schemes import IBUG68
@@ -47,6 +48,10 @@ class AnsweringEngine:
         except RedAlignError as error:
             future.set_exception(error)
         return future
+
+    def run(self, requests: Sequence[StepRequest]) -> list[StepResult | RedAlignError]:
+        """See Engine.run."""
+        return run_submitted(self, requests)
 
     def answer_step(self, request: StepRequest) -> StepResult:
         """The answer to a step."""

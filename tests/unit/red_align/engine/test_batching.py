@@ -81,3 +81,68 @@ def test_closing_ends_the_running_batch_and_refuses_what_waits() -> None:
     for future in (waiting, batcher.submit(3)):
         with pytest.raises(NotReady):
             future.result(10)
+
+
+def test_an_idle_batcher_answers_in_the_callers_thread() -> None:
+    threads: list[threading.Thread] = []
+
+    def work(items: Sequence[int]) -> list[int]:
+        threads.append(threading.current_thread())
+        return [2 * item for item in items]
+
+    batcher = Batcher(work, 2)
+    assert batcher.answer([1, 2]) == [2, 4]
+    assert threads == [threading.current_thread()]
+    assert batcher.answer([1, 2, 3]) == [2, 4, 6]  # more than a batch
+    assert threading.current_thread() not in threads[1:]
+    batcher.close()
+
+
+def test_what_belongs_together_joins_the_batch_that_waits_behind_another() -> None:
+    work = Gated()
+    batcher = Batcher(work, 4)
+    first = threading.Thread(target=batcher.answer, args=([0],))  # runs in this thread
+    first.start()
+    assert work.entered.acquire(timeout=10)
+    waiting = batcher.submit(1)
+    answers: list[int] = []
+    together = threading.Thread(target=lambda: answers.extend(batcher.answer([2, 3])))
+    together.start()
+    while batcher._queue.qsize() < 2:  # the first one was taken and waits for its turn
+        assert together.is_alive()
+    for _ in range(2):
+        work.gate.release()
+    assert waiting.result(10) == 2
+    together.join(10)
+    assert answers == [4, 6]
+    assert work.batches == [[0], [1, 2, 3]]
+    batcher.close()
+
+
+def test_closing_waits_for_a_batch_in_a_callers_thread_and_refuses_later_ones() -> None:
+    work = Gated()
+    batcher = Batcher(work, 4)
+    answers: list[int] = []
+    caller = threading.Thread(target=lambda: answers.extend(batcher.answer([1])))
+    caller.start()
+    assert work.entered.acquire(timeout=10)
+    closing = threading.Thread(target=batcher.close)
+    closing.start()
+    closing.join(0.2)
+    assert closing.is_alive()
+    work.gate.release()
+    closing.join(10)
+    caller.join(10)
+    assert answers == [2]
+    with pytest.raises(NotReady):
+        batcher.answer([2])
+
+
+def test_a_failing_batch_in_a_callers_thread_leaves_the_batcher_at_work() -> None:
+    work = Gated()
+    work.gate.release(2)
+    batcher = Batcher(work, 4)
+    with pytest.raises(ValueError, match="thirteen"):
+        batcher.answer([13])
+    assert batcher.answer([5]) == [10]
+    batcher.close()
