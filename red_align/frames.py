@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from red_align.errors import RedAlignError
 from red_align.geometry import FaceBox
+from red_align.yuv import YuvImage
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +21,9 @@ class Frame:
     Attributes:
         index: Number of the frame in its clip or stream, from 0.
         time_s: Its time in seconds.
-        image: RGB uint8 [H, W, 3]; None where the frame could not be decoded.
+        image: RGB uint8 [H, W, 3]; None where the frame could not be decoded, or has planes.
         error: Why there is no image.
+        planes: The frame as a video decoder made it, instead of an image.
 
     Example:
         >>> import numpy as np
@@ -36,6 +38,12 @@ class Frame:
     time_s: float
     image: NDArray[np.uint8] | None
     error: RedAlignError | None = None
+    planes: YuvImage | None = None
+
+    @property
+    def picture(self) -> NDArray[np.uint8] | YuvImage | None:
+        """Image or planes, whichever there is."""
+        return self.image if self.image is not None else self.planes
 
 
 @dataclass(frozen=True, slots=True)

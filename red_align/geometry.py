@@ -215,6 +215,28 @@ class FaceRegion:
             round(self.cx / step) * step, round(self.cy / step) * step, side, round(self.angle / half) * half
         )
 
+    def scaled(self, share: float) -> FaceRegion:
+        """The region with the same centre and angle, and ``share`` of the side."""
+        return FaceRegion(self.cx, self.cy, share * self.side, self.angle)
+
+    def inside(self, other: FaceRegion, size: int) -> FaceRegion | None:
+        """This region as part of another region's crop.
+
+        Args:
+            other: The region that was cut.
+            size: Side of its crop, pixels.
+
+        Returns:
+            The region in pixels of that crop; None where it reaches beyond it.
+        """
+        to_crop = other.to_crop(size)
+        cx, cy = to_crop.apply(np.array([self.cx, self.cy]))
+        side, angle = to_crop.scale * self.side, self.angle - other.angle
+        reach = 0.5 * side * (abs(math.cos(angle)) + abs(math.sin(angle)))
+        if not (min(cx, cy) - reach >= -0.5 and max(cx, cy) + reach <= size - 0.5):  # not "<": it may be NaN
+            return None
+        return FaceRegion(float(cx), float(cy), side, angle)
+
     def to_crop(self, size: int) -> Similarity:
         """The transform from the frame to a crop.
 

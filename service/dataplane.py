@@ -154,7 +154,7 @@ class DataPlane:
         with self.tenants.of(options.tenant) as tenant:
             async with self._begun(options, calls, same_clock=False) as (lease, tracker):
                 wanted = options.want_token or options.stream_id or options.resume_token
-                reader = await calls(lambda: self.decoders.open_media(path, self.limits, stride))
+                reader = await calls(lambda: self.decoders.open_media(path, self.limits, stride, planes=True))
                 run = ClipRun(
                     reader,
                     tracker,

@@ -25,7 +25,7 @@ class Prefetch:
 
     def __init__(self, reader: Reader, stride: int = 1) -> None:
         self.reader = reader
-        self._frames = reader.frames(stride)
+        self._frames = reader.frames(stride, planes=True)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=THREAD)
         self._closed = False
         self._next: Future[Frame | None] = self._decode()

@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from red_align.clip.prefetch import Prefetch
+from red_align.conversion import to_rgb
 from red_align.engine.base import Engine
 from red_align.errors import InvalidRequest
-from red_align.frames import FrameResult, StreamEnd, VideoInfo
+from red_align.frames import Frame, FrameResult, StreamEnd, VideoInfo
 from red_align.media.reader import DecodeLimits, Reader, open_media
 from red_align.schemes import PointScheme
 from red_align.tracking.detector import Detector
@@ -48,6 +49,7 @@ class ClipTrack(Iterator[FrameResult]):
     def __init__(self, reader: Reader, tracker: Tracker, stride: int = 1) -> None:
         self._reader, self._tracker = reader, tracker
         self._frames = Prefetch(reader, stride)
+        self._frame: Frame | None = None
         self._image: NDArray[np.uint8] | None = None
         self._count, self._exhausted = 0, False
         self._release = weakref.finalize(self, _close_both, self._frames.close, tracker.close)
@@ -69,6 +71,9 @@ class ClipTrack(Iterator[FrameResult]):
         Raises:
             InvalidRequest: No result was taken yet.
         """
+        if self._image is None and self._frame is not None:
+            planes = self._frame.planes
+            self._image = self._frame.image if planes is None else to_rgb(planes)
         if self._image is None:
             raise InvalidRequest("no frame was processed yet")
         return self._image
@@ -87,7 +92,7 @@ class ClipTrack(Iterator[FrameResult]):
             frame = self._frames.next()
             if frame is not None:
                 result = self._tracker.process(frame)
-                self._image, self._count = frame.image, self._count + 1
+                self._frame, self._image, self._count = frame, None, self._count + 1
                 return result
             self._exhausted = self._exhausted or self._release.alive
         except BaseException:
@@ -173,7 +178,7 @@ def _open_isolated(path: Path, limits: DecodeLimits, stride: int) -> Reader:
 
     with path.open("rb"):  # What cannot be opened is an OSError, as without isolation.
         pass
-    return DecodePool(kept=0).open_media(path, limits, stride)
+    return DecodePool(kept=0).open_media(path, limits, stride, planes=True)
 
 
 def _close_both(frames: Callable[[], None], tracker: Callable[[], None]) -> None:

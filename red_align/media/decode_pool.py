@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 from red_align.errors import BadFrame, InvalidRequest, RedAlignError, UnreadableMedia, all_errors
 from red_align.frames import Frame, VideoInfo
 from red_align.media.decode_process import DecodeProcess
+from red_align.media.decode_worker import RGB, YUV_FULL
 from red_align.media.reader import DecodeLimits
+from red_align.yuv import YuvImage, split
 
 KEPT_BYTES = 64 * 1024**2
 """A process that has shared more than this with us is not kept for the next file."""
@@ -54,9 +56,9 @@ class DecodePool:
         for process in [self._new() for _ in range(count)]:
             self.release(process)
 
-    def open_media(self, path: Path, limits: DecodeLimits, stride: int = 1) -> IsolatedReader:
-        """See red_align.media.reader.open_media; the stride is chosen here."""
-        return IsolatedReader(self, path, limits, stride)
+    def open_media(self, path: Path, limits: DecodeLimits, stride: int = 1, *, planes: bool = False) -> IsolatedReader:
+        """See red_align.media.reader.open_media; how frames are given (Reader.frames) is chosen here."""
+        return IsolatedReader(self, path, limits, stride, planes=planes)
 
     def begin_frame(self, data: bytes, limits: DecodeLimits) -> PendingFrame:
         """Begin to decode one JPEG or PNG; waits until one may."""
@@ -168,15 +170,15 @@ class IsolatedReader:
     A frame's image is a view of memory that the process writes again: good until READ_AHEAD more frames were taken.
     """
 
-    def __init__(self, pool: DecodePool, path: Path, limits: DecodeLimits, stride: int) -> None:
+    def __init__(self, pool: DecodePool, path: Path, limits: DecodeLimits, stride: int, *, planes: bool) -> None:
         self.complete, self.count = True, 0
         self.warnings: list[str] = []
-        self._pool, self._stride = pool, stride
+        self._pool, self._asked = pool, (stride, planes)
         self._lock = threading.Lock()
         self._taken = 0
         self._process: DecodeProcess | None = pool.take()
         try:
-            self._process.send(msgpack.packb(("clip", str(path), astuple(limits), stride)))
+            self._process.send(msgpack.packb(("clip", str(path), astuple(limits), stride, planes)))
             answer = self._process.answer()
         except BaseException:
             self._end(reusable=False)
@@ -187,10 +189,10 @@ class IsolatedReader:
         self._slot_bytes = answer[1]
         self.info = VideoInfo(*answer[2:])
 
-    def frames(self, stride: int = 1) -> Iterator[Frame]:
-        """See Reader.frames; only the stride that it was opened with is to be had."""
-        if stride != self._stride:
-            raise InvalidRequest(f"opened with stride {self._stride}, not {stride}")
+    def frames(self, stride: int = 1, *, planes: bool = False) -> Iterator[Frame]:
+        """See Reader.frames; only what it was opened for is to be had."""
+        if (stride, planes) != self._asked:
+            raise InvalidRequest(f"opened with (stride, planes) {self._asked}, not {(stride, planes)}")
         while (frame := self._next()) is not None:
             yield frame
 
@@ -222,11 +224,21 @@ class IsolatedReader:
             self._end(reusable=True)
             return None
 
-    def _frame(self, process: DecodeProcess, index: int, time_s: float, slot: int, shape: list[int]) -> Frame:
+    def _frame(
+        self, process: DecodeProcess, index: int, time_s: float, slot: int, layout: str, shape: list[int]
+    ) -> Frame:
         self.count = index + 1
         if slot < 0:  # Larger than the first one: its size is all that anybody asks for.
             return Frame(index, time_s, np.broadcast_to(np.uint8(0), shape))
-        return Frame(index, time_s, process.picture(slot * self._slot_bytes, tuple(shape)))
+        offset = slot * self._slot_bytes
+        if layout == RGB:
+            return Frame(index, time_s, process.picture(offset, tuple(shape)))
+        height, width, _ = shape
+        try:
+            planes = split(process.picture(offset, (height * width * 3 // 2,)), height, width)
+        except ValueError as error:
+            raise UnreadableMedia("the decoder crashed") from error
+        return Frame(index, time_s, None, planes=YuvImage(*planes, full_range=layout == YUV_FULL))
 
     def _end(self, *, reusable: bool) -> None:
         process, self._process = self._process, None

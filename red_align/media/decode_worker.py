@@ -8,6 +8,7 @@ and its picture lies at the beginning of that memory until the next request.
 
 from __future__ import annotations
 
+import math
 import mmap
 import os
 import resource
@@ -27,8 +28,11 @@ from red_align.errors import RedAlignError
 from red_align.frames import Frame, VideoInfo
 from red_align.media.images import decode_frame
 from red_align.media.reader import DecodeLimits, Reader, open_media
+from red_align.yuv import YuvImage
 
 RING_BYTES, LEAST_SLOTS, MOST_SLOTS = 16 * 1024**2, 4, 16
+RGB, YUV, YUV_FULL = "rgb", "yuv", "yuv-full"
+"""Layouts of a picture in a slot: red_align.yuv.split has the order of the planes."""
 
 
 def main(arguments: list[str]) -> int:
@@ -41,8 +45,8 @@ def main(arguments: list[str]) -> int:
         while True:
             kind, *request = msgpack.unpackb(wire.recv_bytes())
             if kind == "clip":
-                path, limits, stride = request
-                _serve_clip(wire, memory, Path(path), DecodeLimits(*limits), stride)
+                path, limits, stride, planes = request
+                _serve_clip(wire, memory, Path(path), DecodeLimits(*limits), stride, planes)
             else:
                 data, limits = request
                 _serve_frame(wire, memory, data, DecodeLimits(*limits))
@@ -61,7 +65,7 @@ def _serve_frame(wire: Connection, memory: Memory, data: bytes, limits: DecodeLi
     _send(wire, "picture", *image.shape)
 
 
-def _serve_clip(wire: Connection, memory: Memory, path: Path, limits: DecodeLimits, stride: int) -> None:
+def _serve_clip(wire: Connection, memory: Memory, path: Path, limits: DecodeLimits, stride: int, planes: bool) -> None:
     """One file: what it is, its frames as slots come free, how it ended; then all slots are taken back."""
     try:
         reader = open_media(path, limits)
@@ -71,7 +75,7 @@ def _serve_clip(wire: Connection, memory: Memory, path: Path, limits: DecodeLimi
     try:
         ring = Ring(memory, reader.info)
         _send(wire, "info", ring.slot_bytes, *astuple(reader.info))
-        for frame in _frames(reader, stride):
+        for frame in _frames(reader.frames(stride, planes=planes), reader):
             while ring.free == 0 or wire.poll():
                 wire.recv_bytes()
                 ring.free += 1
@@ -88,9 +92,8 @@ def _send(wire: Connection, *values: Any) -> None:
     wire.send_bytes(msgpack.packb(values))
 
 
-def _frames(reader: Reader, stride: int) -> Iterator[Frame]:
-    """All frames; the next one decodes in a thread while this one is copied."""
-    frames = reader.frames(stride)
+def _frames(frames: Iterator[Frame], reader: Reader) -> Iterator[Frame]:
+    """All frames of a reader; the next one decodes in a thread while this one is copied."""
     try:
         with ThreadPoolExecutor(1) as thread:
             ahead = thread.submit(next, frames, None)
@@ -140,16 +143,22 @@ class Ring:
         memory.reach(self.slots * self.slot_bytes)
         self._next = 0
 
-    def put(self, frame: Frame) -> tuple[int, tuple[int, ...]]:
-        """Write a picture to the next slot; gives the slot, or -1 for one that is larger, and its shape."""
-        image = frame.image
-        assert image is not None
+    def put(self, frame: Frame) -> tuple[int, str, tuple[int, ...]]:
+        """Write a picture to the next slot; gives the slot, or -1 for one that is larger, its layout and shape."""
+        picture = frame.picture
+        assert picture is not None
         slot, self._next = self._next, (self._next + 1) % self.slots
         self.free -= 1
-        if image.nbytes > self.slot_bytes:  # A tracker refuses it for its size, whatever is in it.
-            return -1, image.shape
-        self._memory.put(image, slot * self.slot_bytes)
-        return slot, image.shape
+        if math.prod(picture.shape) > self.slot_bytes:  # A tracker refuses it for its size, whatever is in it.
+            return -1, RGB, picture.shape
+        offset = slot * self.slot_bytes
+        if not isinstance(picture, YuvImage):
+            self._memory.put(picture, offset)
+            return slot, RGB, picture.shape
+        for plane in (picture.y, picture.u, picture.v):
+            self._memory.put(plane, offset)
+            offset += plane.nbytes
+        return slot, YUV_FULL if picture.full_range else YUV, picture.shape
 
 
 if __name__ == "__main__":

@@ -96,8 +96,8 @@ class ImageReader:
         first = self._duration()
         self.info = VideoInfo(width, height, 1.0 / first if self._count > 1 else 0.0)
 
-    def frames(self, stride: int = 1) -> Iterator[Frame]:
-        """See Reader.frames."""
+    def frames(self, stride: int = 1, *, planes: bool = False) -> Iterator[Frame]:
+        """See Reader.frames; all are RGB."""
         time_s = 0.0
         for index in range(self._count):
             try:

@@ -89,14 +89,15 @@ class Reader(Protocol):
     count: int
     warnings: list[str]
 
-    def frames(self, stride: int = 1) -> Iterator[Frame]:
+    def frames(self, stride: int = 1, *, planes: bool = False) -> Iterator[Frame]:
         """Decode the file; can be iterated once.
 
         Args:
             stride: Every stride-th frame is given, 1 or more.
+            planes: Give frames as the decoder made them, where it made them so; they are converted where they are cut.
 
         Returns:
-            Upright frames with RGB uint8 [H, W, 3], their index in the file from 0 and their time in seconds.
+            Upright frames with RGB uint8 [H, W, 3] or planes, their index in the file from 0 and their time in seconds.
 
         Raises:
             TooLarge: (From the iterator) a frame or the clip exceeds a limit.

@@ -10,12 +10,11 @@ from typing import Any
 import av
 import av.error
 import numpy as np
-from av.sidedata.sidedata import Type as SideDataType
 from av.stream import Disposition
-from numpy.typing import NDArray
 
 from red_align.errors import NoFrames, NoVideoStream, UnreadableMedia
 from red_align.frames import Frame, VideoInfo
+from red_align.media.decoded import orientation, yuv_image
 
 # Formats that hold their media themselves. Playlists and scripts, which open other files, are not among them;
 # those with sound alone are, so that the error can say what is missing.
@@ -81,14 +80,14 @@ class VideoReader:
                 raise NoFrames(f"no frame of the video decodes{self._why()}")
             self._zero = self._ahead.time or 0.0
             self._last = 0.0
-            self._turn = _orientation(self._ahead)
+            self._turn = orientation(self._ahead)
             height, width = self._turn(np.zeros((self._ahead.height, self._ahead.width, 0), np.uint8)).shape[:2]
             self.info = VideoInfo(width, height, self._rate)
         except BaseException:
             self._container.close()
             raise
 
-    def frames(self, stride: int = 1) -> Iterator[Frame]:
+    def frames(self, stride: int = 1, *, planes: bool = False) -> Iterator[Frame]:
         """See Reader.frames."""
         index = self.count = 0
         frame = self._ahead
@@ -102,7 +101,12 @@ class VideoReader:
             if index % stride == 0:
                 self._check(frame.width, frame.height)
                 # Containers with gaps and variable rates have the right time in the frame itself.
-                yield Frame(index, time_s, self._turn(frame.to_ndarray(format="rgb24")))
+                picture = yuv_image(frame, self._turn) if planes else None
+                if picture is not None:
+                    yield Frame(index, time_s, None, planes=picture)
+                else:
+                    image = self._turn(frame.to_ndarray(format="rgb24"))
+                    yield Frame(index, time_s, np.ascontiguousarray(image))
             index += 1
             self.count = index
             with self._lock:
@@ -216,24 +220,3 @@ def _video_stream(container: Any) -> Any:
     if stream.codec_context is None:
         raise UnreadableMedia("there is no decoder for this video")
     return stream
-
-
-def _orientation(frame: Any) -> Callable[[NDArray[np.uint8]], NDArray[np.uint8]]:
-    """The rotation (by quarter turns) and reflection of the display matrix, as a function on images.
-
-    The matrix maps a stored pixel (x, y) to the shown (a x + c y, b x + d y).
-    """
-    data = frame.side_data.get(SideDataType.DISPLAYMATRIX)
-    if data is None:
-        return np.ascontiguousarray
-    a, b, _, c, d = np.frombuffer(bytes(data), np.int32)[:5].tolist()
-    swap = abs(a) + abs(d) < abs(b) + abs(c)
-    flip_x = (c if swap else a) < 0
-    flip_y = (b if swap else d) < 0
-
-    def turn(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        if swap:
-            image = image.transpose(1, 0, 2)
-        return np.ascontiguousarray(image[:: -1 if flip_y else 1, :: -1 if flip_x else 1])
-
-    return turn

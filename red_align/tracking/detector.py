@@ -13,8 +13,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from red_align.conversion import reduced_bgr, to_rgb
+from red_align.crop import Picture
 from red_align.errors import ConfigurationError
 from red_align.geometry import FaceBox, FaceRegion, Similarity
+from red_align.yuv import YuvImage
 
 YUNET_FILE = "face_detection_yunet_2023mar.onnx"
 
@@ -70,14 +73,11 @@ class YuNetDetector:
         self._slots = threading.BoundedSemaphore(at_once)
         self._idle: list[cv2.FaceDetectorYN] = [self._made()]  # A damaged file is found at once.
 
-    def detect(self, image: NDArray[np.uint8]) -> list[Detection]:
-        """See Detector.detect."""
+    def detect(self, image: Picture) -> list[Detection]:
+        """See Detector.detect; takes a frame in planes as well."""
         height, width = image.shape[:2]
-        scale = min(1.0, self._longer_side / max(height, width))
-        size = (max(1, round(width * scale)), max(1, round(height * scale)))
-        small = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
-        if size != (width, height):
-            small = cv2.resize(small, size, interpolation=cv2.INTER_AREA)
+        small = _reduced_bgr(image, min(1.0, self._longer_side / max(height, width)))
+        size = (small.shape[1], small.shape[0])
         with self._slots:
             detector = self._idle.pop() if self._idle else self._made()
             detector.setInputSize(size)
@@ -96,6 +96,24 @@ class YuNetDetector:
             return cv2.FaceDetectorYN.create(str(self._path), "", (320, 320), self._score, 0.3, 50)
         except cv2.error as error:
             raise ConfigurationError(f"{self._path} is no YuNet model: {error}") from error
+
+
+def detect(detector: Detector, image: Picture) -> list[Detection]:
+    """A detector's faces of any frame; one that is not ours is given RGB."""
+    if isinstance(image, YuvImage):
+        return detector.detect(image) if isinstance(detector, YuNetDetector) else detector.detect(to_rgb(image))
+    return detector.detect(image)
+
+
+def _reduced_bgr(image: Picture, scale: float) -> NDArray[np.uint8]:
+    """The frame as YuNet takes it. It is reduced before it is converted, which is less work."""
+    height, width = image.shape[:2]
+    if isinstance(image, YuvImage):
+        return reduced_bgr(image, max(2, 2 * round(width * scale / 2)), max(2, 2 * round(height * scale / 2)))
+    if scale < 1.0:
+        size = (max(1, round(width * scale)), max(1, round(height * scale)))
+        image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2BGR), np.uint8)
 
 
 @cache

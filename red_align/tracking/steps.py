@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from red_align.contract import CROP_SIZE
-from red_align.crop import crop_face
+from red_align.crop import Picture, crop_face
 from red_align.engine.base import Array, Engine, StepRequest, StepResult
 from red_align.errors import RedAlignError
 from red_align.geometry import FaceRegion
@@ -47,12 +47,12 @@ def acquire(engine: Engine, crops: Sequence[Image], memories: Sequence[Array | N
     return results
 
 
-def find_faces(engine: Engine, image: Image, regions: Sequence[FaceRegion]) -> list[Track]:
+def find_faces(engine: Engine, image: Picture, regions: Sequence[FaceRegion]) -> list[Track]:
     """Acquire a face in each region; where its points ask for a rather different region, once more in that.
 
     Args:
         engine: Who runs the network.
-        image: RGB uint8 [H, W, 3].
+        image: RGB uint8 [H, W, 3], or planes.
         regions: Where to look, in frame pixels.
 
     Returns:
@@ -65,7 +65,7 @@ def find_faces(engine: Engine, image: Image, regions: Sequence[FaceRegion]) -> l
     return tracks
 
 
-def _found(engine: Engine, image: Image, regions: Sequence[FaceRegion]) -> list[Track]:
+def _found(engine: Engine, image: Picture, regions: Sequence[FaceRegion]) -> list[Track]:
     results = acquire(engine, [crop_face(image, region) for region in regions], [None] * len(regions))
     scheme = engine.info.scheme
     return [Track.found(result, region, scheme) for result, region in zip(results, regions, strict=True)]

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from red_align.contract import CROP_SIZE
+from red_align.crop import Picture
 from red_align.engine.base import Array, StepResult
 from red_align.frames import Face, Landmarks
 from red_align.geometry import FaceBox, FaceRegion
@@ -81,7 +82,7 @@ class Track:
         """Set the region of the next crop, from the points."""
         self.region = region_from_landmarks(self.points, scheme)
 
-    def is_lost(self, image: NDArray[np.uint8], threshold: float) -> bool:
+    def is_lost(self, image: Picture, threshold: float) -> bool:
         """Whether it is to be given up in this image, at this score."""
         height, width = image.shape[:2]
         return is_lost(self.score, self.points, (width, height), threshold)

@@ -13,13 +13,13 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from red_align.crop import crop_face
+from red_align.crop import Picture, crop_face
 from red_align.engine.base import Engine
 from red_align.engine.default import default_engine
 from red_align.errors import FrameSizeChanged, InvalidRequest, Overloaded, RedAlignError, TimestampNotGrowing
 from red_align.frames import Frame, FrameResult, FrameStatus
 from red_align.tracking import steps
-from red_align.tracking.detector import Detection, Detector, default_detector
+from red_align.tracking.detector import Detection, Detector, default_detector, detect
 from red_align.tracking.options import Observer, TrackingOptions
 from red_align.tracking.rules import appearance_descriptor, is_identity_switch
 from red_align.tracking.state import TrackerState
@@ -110,7 +110,7 @@ class Tracker:
         """As ``track``, for a numbered frame or one that did not decode.
 
         Args:
-            frame: RGB uint8 [H, W, 3] with its number and time, or the error that it has instead of an image.
+            frame: RGB uint8 [H, W, 3] or planes, with number and time, or the error that it has instead.
 
         Returns:
             The frame's faces; a frame that cannot be processed has status ``error`` and says why.
@@ -119,17 +119,18 @@ class Tracker:
             RedAlignError: The engine failed, such as Overloaded where it has no slot for the first face.
         """
         self._next_index = frame.index + 1
-        error = frame.error if frame.image is None else self._unfit(frame)
-        if frame.image is None or error is not None:
+        image = frame.picture
+        error = frame.error if image is None else self._unfit(frame, image)
+        if image is None or error is not None:
             error = error or RedAlignError("the frame is missing")
             return FrameResult(frame.index, frame.time_s, FrameStatus.ERROR, error=error)
         # A new segment's clock begins anew; its first frame follows the last one of before.
         gap_s = 0.0 if self._time_s is None else frame.time_s - self._time_s
-        self._size, self._time_s = (frame.image.shape[1], frame.image.shape[0]), frame.time_s
+        self._size, self._time_s = (image.shape[1], image.shape[0]), frame.time_s
         if self._tracks:
-            self._follow(frame.image, gap_s)
+            self._follow(image, gap_s)
         if len(self._tracks) < self.max_faces:
-            self._search(frame.image)
+            self._search(image)
         faces = tuple(track.face() for track in self._tracks)
         resumed = self._restored or any(track.resumed for track in self._tracks)
         self._restored = False
@@ -200,25 +201,24 @@ class Tracker:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _unfit(self, frame: Frame) -> RedAlignError | None:
+    def _unfit(self, frame: Frame, image: Picture) -> RedAlignError | None:
         """Why a frame cannot follow the last one."""
-        assert frame.image is not None
         if self._time_s is not None and not frame.time_s > self._time_s:
             message = f"frame {frame.index} is at {frame.time_s:g} s, the last one was at {self._time_s:g} s"
             return TimestampNotGrowing(message)
-        height, width = frame.image.shape[:2]
+        height, width = image.shape[:2]
         if self._size is not None and self._size != (width, height):
             began = f"{self._size[0]}x{self._size[1]}"
             return FrameSizeChanged(f"frame {frame.index} is {width}x{height}, the stream began with {began}")
         return None
 
-    def _follow(self, image: NDArray[np.uint8], gap_s: float) -> None:
+    def _follow(self, image: Picture, gap_s: float) -> None:
         """Move every track to this frame; drop those that are lost."""
         moved = self._step(image)
         alive = self._recover(image, moved)
         kept: list[Track] = []
-        for before, _ in moved:
-            track = self._same_face(before, image, gap_s) if before in alive else None
+        for before, crop in moved:
+            track = self._same_face(before, crop, image, gap_s) if before in alive else None
             doubled = track is not None and _overlaps(track, kept)
             if track is not None and not doubled:
                 kept.append(track)
@@ -230,7 +230,7 @@ class Tracker:
                 self.engine.end(before.sequence)
         self._tracks = kept
 
-    def _step(self, image: NDArray[np.uint8]) -> list[tuple[Track, NDArray[np.uint8]]]:
+    def _step(self, image: Picture) -> list[tuple[Track, NDArray[np.uint8]]]:
         """One network step of every track.
 
         Returns:
@@ -260,7 +260,7 @@ class Tracker:
         if warning not in self.warnings:
             self.warnings.append(warning)
 
-    def _recover(self, image: NDArray[np.uint8], moved: Sequence[tuple[Track, NDArray[np.uint8]]]) -> set[Track]:
+    def _recover(self, image: Picture, moved: Sequence[tuple[Track, NDArray[np.uint8]]]) -> set[Track]:
         """The tracks that are alive, those among them that seemed lost and were acquired once more.
 
         A quick movement may have left the prior behind, so the second try is without it.
@@ -276,23 +276,24 @@ class Tracker:
                 alive.add(track)
         return alive
 
-    def _same_face(self, track: Track, image: NDArray[np.uint8], gap_s: float) -> Track | None:
+    def _same_face(self, track: Track, crop: NDArray[np.uint8], image: Picture, gap_s: float) -> Track | None:
         """The track, moved on; a new one where the picture was cut to another face; None where that is no face."""
+        cut = (crop, track.region)
         track.advance(self.engine.info.scheme)
-        appearance = appearance_descriptor(image, track.region)
+        appearance = appearance_descriptor(image, track.region, cut)
         if is_identity_switch(track.appearance, appearance, gap_s):
             return self._begun(steps.find_faces(self.engine, image, [track.region])[0], image)
         track.appearance = appearance
         return track
 
-    def _search(self, image: NDArray[np.uint8]) -> None:
+    def _search(self, image: Picture) -> None:
         """Detect when it is time to, and begin tracks."""
         self._since_search = min(self._since_search + 1, NEVER)
         if self._since_search < (self._options.detect_every if self._tracks else self._options.search_every):
             return
         self._since_search = 0
         began = perf_counter()
-        found = self._detector.detect(image)
+        found = detect(self._detector, image)
         self._observe("detect_s", perf_counter() - began)
         new = [d for d in found if all(d.box.iou(t.box) < SAME_FACE_IOU for t in self._tracks)]
         chosen = sorted(new, key=_preference, reverse=True)[: self.max_faces - len(self._tracks)]
@@ -304,7 +305,7 @@ class Tracker:
                     self._missing -= 1
                     self._observe("track_redetected", 1)
 
-    def _begun(self, track: Track, image: NDArray[np.uint8]) -> Track | None:
+    def _begun(self, track: Track, image: Picture) -> Track | None:
         """A found face with an id of its own; None where there is no face to be sure of."""
         if track.is_lost(image, self._options.track_activation_threshold):
             return None

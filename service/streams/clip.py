@@ -52,7 +52,7 @@ class ClipRun:
         metrics: Metrics | None = None,
     ) -> None:
         self._reader, self._tracker, self._calls = reader, tracker, calls
-        self._frames = reader.frames(stride)
+        self._frames = reader.frames(stride, planes=True)
         self._first_index = self._next_index = first_index
         self._seal, self._rate_limit, self._metrics = seal, rate_limit, metrics or Metrics()
         self._first: list[FrameResult] = []

@@ -8,6 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from red_align.contract import CROP_SIZE
+from red_align.crop import crop_face
 from red_align.geometry import GRID_STEPS, FaceBox, Similarity
 from red_align.schemes import IBUG7, IBUG68, SCHEMES, PointScheme
 from red_align.tracking.rules import (
@@ -219,6 +220,19 @@ def test_an_appearance_goes_with_the_face() -> None:
     descriptor = appearance_descriptor(scene(0), before)
     same, stayed = descriptor @ appearance_descriptor(moved, after), descriptor @ appearance_descriptor(moved, before)
     assert same > 0.99 > 0.8 > stayed
+
+
+def test_an_appearance_comes_from_the_last_crop_where_that_shows_it() -> None:
+    points = IBUG68.mean_shape * 2.0 + (100.0, 80.0)
+    before = region_from_landmarks(points, IBUG68)
+    crop = crop_face(scene(0), before)
+    nowhere = np.zeros((480, 640, 3), np.uint8)
+    for shift, within in (((0, 0), True), ((12, -9), True), ((60, 0), False)):
+        after = region_from_landmarks(points + shift, IBUG68)
+        direct = appearance_descriptor(scene(0), after)
+        assert float(direct @ appearance_descriptor(nowhere if within else scene(0), after, (crop, before))) > 0.97
+    # Beyond the crop the image is what counts.
+    assert float(np.abs(appearance_descriptor(nowhere, after, (crop, before))).max()) == 0.0
 
 
 def test_another_scene_is_a_cut_and_the_same_or_an_empty_one_is_not() -> None:

@@ -91,7 +91,7 @@ async def test_a_decoder_that_fails_in_mid_clip_is_a_warning(calls: ThreadCalls)
             self._inner = open_media(carphone_path(), DecodeLimits(threads=1))
             self.info, self.complete, self.count, self.warnings = self._inner.info, True, 0, list[str]()
 
-        def frames(self, stride: int = 1) -> Iterator[Frame]:
+        def frames(self, stride: int = 1, *, planes: bool = False) -> Iterator[Frame]:
             yield next(self._inner.frames(stride))
             raise RedAlignError("the frame grew")
 

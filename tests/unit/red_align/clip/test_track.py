@@ -36,7 +36,7 @@ class CountingReader:
         self.go_on = threading.Event()
         self.go_on.set()
 
-    def frames(self, stride: int = 1) -> Iterator[Frame]:
+    def frames(self, stride: int = 1, *, planes: bool = False) -> Iterator[Frame]:
         for index in range(0, self._frames, stride):
             self.decoding.set()
             self.go_on.wait(10)
@@ -73,7 +73,8 @@ def test_every_frame_has_the_result_that_a_tracker_of_ones_own_gives(short: Path
             again = tracker.track(clip.image, result.time_s)
             assert result.index == count
             assert result.time_s == pytest.approx(count / 25)
-            assert np.array_equal(result.faces[0].landmarks.points, again.faces[0].landmarks.points)
+            # The clip is cropped from the planes of the video, its image is converted as a whole.
+            np.testing.assert_allclose(result.faces[0].landmarks.points, again.faces[0].landmarks.points, atol=0.3)
             assert not clip.end.complete, "frames are left"
     assert (clip.end.complete, clip.end.frame_count, clip.end.warnings) == (True, 12, ())
     assert list(clip) == []
@@ -245,7 +246,7 @@ def decoded(path: Path) -> Image:
 
 def test_a_frame_of_another_size_is_an_error_and_the_clip_goes_on() -> None:
     class Odd(CountingReader):
-        def frames(self, stride: int = 1) -> Iterator[Frame]:
+        def frames(self, stride: int = 1, *, planes: bool = False) -> Iterator[Frame]:
             for frame in super().frames(stride):
                 yield Frame(1, 0.04, BLANK[:40]) if frame.index == 1 else frame
 

@@ -15,7 +15,7 @@ import pytest
 
 from red_align import contract
 from red_align.crop import crop_face
-from red_align.engine.base import StepRequest
+from red_align.engine.base import StepRequest, StepResult
 from red_align.engine.onnx_engine import OnnxEngine
 from red_align.errors import ModelMismatch, NotReady, Overloaded, SequenceUnknown
 from red_align.geometry import FaceRegion
@@ -206,3 +206,20 @@ def test_a_missing_or_damaged_model_file_is_refused(tmp_path: Path, content: byt
         (tmp_path / f"{contract.STEP_GRAPH}.onnx").write_bytes(content)
     with pytest.raises(ModelMismatch, match=contract.STEP_GRAPH):
         OnnxEngine(tmp_path)
+
+
+def test_the_faces_of_one_frame_run_as_a_batch_and_a_refused_one_harms_no_other(
+    engine: OnnxEngine, batches: Counter[int]
+) -> None:
+    crops = [face_in_motion(seed, 1)[0] for seed in range(3)]
+    prior = engine.info.scheme.mean_shape.astype(np.float32)
+    requests = [StepRequest(crop, prior, None, f"new-{i}", i != 1) for i, crop in enumerate(crops)]
+    first, refused, third = engine.run(requests)
+    assert isinstance(refused, SequenceUnknown)
+    assert batches == {2: 1}
+    for index, (answer, crop) in enumerate(zip((first, third), (crops[0], crops[2]), strict=True)):
+        assert isinstance(answer, StepResult)
+        alone = step(engine, f"alone-{index}", crop, prior, start=True)
+        np.testing.assert_allclose(answer.points, alone.points, atol=1e-3)
+    engine.close()
+    assert [type(answer) for answer in engine.run(requests[:1])] == [NotReady]

@@ -12,9 +12,11 @@ import numpy as np
 import pytest
 from av.video.stream import VideoStream
 
+from red_align.conversion import to_rgb
 from red_align.errors import TooLarge
 from red_align.frames import Frame
 from red_align.media.reader import DecodeLimits, Reader, open_media
+from red_align.yuv import YuvImage
 from tests.support.media import Image, carphone_frames, carphone_path, encode_video, write_video
 
 UNEVEN_S = [0.0, 0.01, 0.5, 0.51, 0.9, 2.0, 2.04, 3.5, 3.55, 10.0]
@@ -30,6 +32,14 @@ def read(path: Path, stride: int = 1, limits: DecodeLimits | None = None) -> tup
 
 def images(path: Path) -> list[Image]:
     return [frame.image for frame in read(path)[1] if frame.image is not None]
+
+
+def planes_of(path: Path) -> list[YuvImage]:
+    reader = open_media(path, DecodeLimits())
+    frames = list(reader.frames(planes=True))
+    reader.close()
+    assert all(frame.image is None for frame in frames)
+    return [frame.planes for frame in frames if frame.planes is not None]
 
 
 def difference(a: Image, b: Image) -> float:
@@ -89,6 +99,49 @@ def test_a_mirrored_display_matrix_mirrors_the_turned_picture(tmp_path: Path, de
         stored = next(container.decode(video=0)).to_ndarray(format="rgb24")
     shown = np.fliplr(np.rot90(stored, degrees // 90))
     assert np.array_equal(images(path)[0], shown)
+
+
+@pytest.mark.parametrize("hflip", [False, True])
+@pytest.mark.parametrize("degrees", [0, 90, 180, 270])
+def test_planes_are_turned_as_the_picture_is(tmp_path: Path, degrees: int, hflip: bool) -> None:
+    def prepare(stream: VideoStream) -> None:
+        stream.set_display_rotation(degrees, hflip=hflip)
+
+    path = encode_video(tmp_path / "turned.mp4", some(3), prepare=prepare)
+    for image, planes in zip(images(path), planes_of(path), strict=True):
+        assert planes.shape == image.shape
+        assert difference(to_rgb(planes), image) < 2.0
+
+
+def test_full_range_video_keeps_its_contrast(tmp_path: Path) -> None:
+    grey = [np.repeat(np.linspace(0, 255, 64).round().astype(np.uint8)[None, :, None], 64, 0).repeat(3, 2)] * 3
+    path = tmp_path / "full.avi"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mjpeg", rate=25, options={"q": "1"})
+        stream.width, stream.height, stream.pix_fmt = 64, 64, "yuvj420p"
+        for image in grey:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        container.mux(stream.encode(None))
+    for planes in planes_of(path):
+        assert planes.full_range
+        assert difference(to_rgb(planes), grey[0]) < 4.0
+
+
+@pytest.mark.parametrize(("size", "pix_fmt"), [((175, 144), "yuv444p"), ((176, 144), "yuv422p")])
+def test_what_has_no_quartered_chroma_is_given_as_rgb(tmp_path: Path, size: tuple[int, int], pix_fmt: str) -> None:
+    path = tmp_path / "other.mkv"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("ffv1", rate=25)
+        stream.width, stream.height, stream.pix_fmt = *size, pix_fmt
+        picture = np.ascontiguousarray(carphone_frames()[0][:, : size[0]])
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode(None))
+    reader = open_media(path, DecodeLimits())
+    (frame,) = reader.frames(planes=True)
+    reader.close()
+    assert frame.planes is None
+    assert frame.image is not None
+    assert difference(frame.image, picture) < 4.0
 
 
 @pytest.mark.parametrize("name", ["uneven.mp4", "uneven.mkv", "uneven.mov"])

@@ -11,7 +11,7 @@ import numpy as np
 import psutil
 import pytest
 
-from red_align.errors import NoVideoStream, TooLarge, UnreadableMedia
+from red_align.errors import InvalidRequest, NoVideoStream, TooLarge, UnreadableMedia
 from red_align.media.decode_pool import DecodePool
 from red_align.media.reader import DecodeLimits, open_media
 from tests.support.media import carphone_frames, carphone_path, png, write_sound, write_video
@@ -42,6 +42,21 @@ def test_frames_are_those_of_the_reader_itself(pool: DecodePool, stride: int) ->
         np.testing.assert_array_equal(one.image, other.image)
     assert (ours.complete, ours.count, ours.warnings) == (True, 120, [])
     theirs.close()
+
+
+def test_planes_are_those_of_the_reader_itself(pool: DecodePool) -> None:
+    ours, theirs = pool.open_media(carphone_path(), LIMITS, planes=True), open_media(carphone_path(), LIMITS)
+    for one, other in zip(ours.frames(planes=True), theirs.frames(planes=True), strict=True):
+        assert one.planes is not None
+        assert other.planes is not None
+        for name in ("y", "u", "v"):
+            np.testing.assert_array_equal(getattr(one.planes, name), getattr(other.planes, name))
+    assert (ours.complete, ours.count) == (True, 120)
+    theirs.close()
+    rgb = pool.open_media(carphone_path(), LIMITS)
+    with pytest.raises(InvalidRequest, match="planes"):
+        next(rgb.frames(planes=True))
+    rgb.close()
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 17, 40])
