@@ -162,7 +162,7 @@ class DataPlane:
                     stride=stride,
                     first_index=_first_index(lease),
                     seal=self._sealer(options.tenant) if wanted else None,
-                    rate_limit=tenant.frame,
+                    rate_limit=tenant.frame if tenant.limited else None,
                     metrics=self.metrics,
                 )
                 try:

@@ -43,6 +43,11 @@ class Tenant:
         self._rate_limit = _limiter(limits.frames_per_s)
         self._intake_limit = _limiter(INTAKE * limits.frames_per_s)
 
+    @property
+    def limited(self) -> bool:
+        """Whether frames have to wait at all."""
+        return self._rate_limit is not None
+
     async def frame(self) -> None:
         """Wait until a further frame may be processed."""
         if self._rate_limit is not None:

@@ -19,6 +19,8 @@ from service.observability.metrics import Metrics
 from service.streams.threads import ThreadCalls
 
 T = TypeVar("T")
+TOGETHER_S = 0.02
+"""Answers of this time are handed over together: a client hardly sees that they come in bursts."""
 FIRST_FRAMES = 2
 """Frames that must be answered before an answer begins: what refuses them has a status of its own."""
 
@@ -35,7 +37,7 @@ class ClipRun:
         stride: Every stride-th frame is answered.
         first_index: Number of the clip's first frame in its stream.
         seal: Makes the resume token of a state; None where no token is wanted.
-        rate_limit: Awaited before each frame.
+        rate_limit: Awaited before each frame; None where frames are not limited.
         metrics: What is counted.
     """
 
@@ -128,25 +130,33 @@ class ClipRun:
         while len(self._first) < FIRST_FRAMES and (result := await self._limited(self.next)) is not None:
             self._first.append(result)
 
-    async def results(self, encode: Callable[[FrameResult], T]) -> AsyncGenerator[T]:
-        """The answers, each encoded in the thread that made it; can be had once.
+    async def results(self, encode: Callable[[FrameResult], T]) -> AsyncGenerator[list[T]]:
+        """The answers, those of some milliseconds together; can be had once.
+
+        Waking a thread and the event loop for every single frame takes as long as a quarter of a network step.
 
         Args:
-            encode: From a result to what is sent of it.
+            encode: From a result to what is sent of it; called in the thread that made it.
         """
 
-        def encoded() -> T | None:
-            result = self._first.pop(0) if self._first else self.next()
-            return None if result is None else encode(result)
+        def encoded() -> list[T]:
+            values: list[T] = []
+            # Where frames are limited each of them waits for its turn.
+            until = perf_counter() + (TOGETHER_S if self._rate_limit is None else 0.0)
+            while (result := self._first.pop(0) if self._first else self.next()) is not None:
+                values.append(encode(result))
+                if perf_counter() >= until:
+                    break
+            return values
 
-        while (value := await self._limited(encoded)) is not None:
-            yield value
+        while values := await self._limited(encoded):
+            yield values
 
     async def pieces(self, writer: Writer) -> AsyncGenerator[bytes]:
         """The whole answer as a writer writes it."""
         yield writer.begin(self.video)
-        async for piece in self.results(writer.frame):
-            yield piece
+        async for pieces in self.results(writer.frame):
+            yield b"".join(pieces)
         yield await self.ended(writer.finish)
 
     async def ended(self, encode: Callable[[StreamEnd], T]) -> T:

@@ -112,9 +112,10 @@ class FaceLandmarkServicer(pb_grpc.FaceLandmarkServiceServicer):
                 await _receive(chunks, upload)
             async with self._dataplane.clip(await upload.finish(), options) as run:
                 yield pb.AlignClipResponse(video=video_message(run.video))
-                async with aclosing(run.results(_clip_frame)) as responses:
-                    async for response in responses:
-                        yield response
+                async with aclosing(run.results(_clip_frame)) as batches:
+                    async for responses in batches:
+                        for response in responses:
+                            yield response
                 yield await run.ended(lambda end: pb.AlignClipResponse(end=end_message(end)))
 
     async def GetInfo(self, request: pb.GetInfoRequest, context: Context) -> pb.GetInfoResponse:

@@ -100,14 +100,31 @@ async def test_a_decoder_that_fails_in_mid_clip_is_a_warning(calls: ThreadCalls)
 
     run = ClipRun(Breaking(), tracker_of(ScriptedEngine()), calls)
     await run.begin()
-    assert len([result async for result in run.results(lambda result: result)]) == 1
+    assert [len(results) async for results in run.results(lambda result: result)] == [1]
     assert (run.end.complete, run.end.warnings) == (False, ("the frame grew",))
     await run.close()
 
 
 async def test_frames_are_numbered_on_from_where_the_stream_stood(reader: Reader, calls: ThreadCalls) -> None:
     run = ClipRun(reader, tracker_of(ScriptedEngine()), calls, stride=50, first_index=1000)
-    indices = [index async for index in run.results(lambda result: result.index)]
+    indices = [index async for batch in run.results(lambda result: result.index) for index in batch]
     assert indices == [1000, 1050, 1100]
     assert run.state.next_index == 1120
     await run.close()
+
+
+async def test_answers_come_together_unless_each_frame_has_to_wait_for_its_turn(calls: ThreadCalls) -> None:
+    turns = 0
+
+    async def turn() -> None:
+        nonlocal turns
+        turns += 1
+
+    for rate_limit, together in ((None, True), (turn, False)):
+        opened = open_media(carphone_path(), DecodeLimits(threads=1))
+        run = ClipRun(opened, tracker_of(ScriptedEngine()), calls, rate_limit=rate_limit)
+        sizes = [len(results) async for results in run.results(lambda result: result)]
+        await run.close()
+        assert sum(sizes) == 120
+        assert (max(sizes) > 1) == together
+    assert turns == 121  # and one for the end
