@@ -102,10 +102,10 @@ def measured(folder: Path) -> Iterator[Callable[[], Samples]]:
             return 1e3 * median(times[10:])
 
         works: dict[str, Callable[[], float]] = {
-            DETECT: lambda: timed_ms(lambda: parts.detector.detect(small), 10),
+            DETECT: lambda: timed_ms(lambda: parts.detector.detect(small), 40),
             STEP: lambda: timed_ms(parts.step, 1) / len(parts.crops),
-            BATCH: lambda: timed_ms(lambda: parts.batch(8), 10) / 8,
-            ACQUIRE: lambda: timed_ms(parts.acquire, 10),
+            BATCH: lambda: timed_ms(lambda: parts.batch(8), 20) / 8,
+            ACQUIRE: lambda: timed_ms(parts.acquire, 30),
             READ: lambda: timed_ms(parts.read, 1) / FRAMES,
             TRACK: lambda: timed_ms(parts.follow, 1) / FRAMES,
             UPLOAD: upload_ms,

@@ -32,7 +32,7 @@ PEERS = ROOT / "benchmarks" / "peers"
 ENVIRONMENTS = ROOT / ".venv-peers"
 FACEMESH, LANDMARKER, DLIB = "FaceMesh 0.10.21", "Face Landmarker 1.2.2", "YuNet + dlib 68"
 UPLOAD, LIBRARY = "POST /align", "red_align.track"
-DECODING, STEP = "decoding alone", "network steps alone"
+CODEC, DECODING, STEP = "decoding alone, not to RGB", "decoding alone", "network steps alone"
 OTHERS = {FACEMESH: "facemesh", LANDMARKER: "landmarker", DLIB: "dlib68"}
 """The other contestants and their scripts."""
 BARS = {
@@ -126,7 +126,12 @@ class Contestant:
 def contestants(core: int, python: str, chosen: Sequence[str]) -> Iterator[dict[str, Contestant]]:
     """All that can be had, on one core; first those of this environment."""
     library = [sys.executable, "-m", "benchmarks.peers.library", str(core)]
-    commands = {LIBRARY: [*library, "track"], DECODING: [*library, "decode"], STEP: [*library, "step"]}
+    commands = {
+        LIBRARY: [*library, "track"],
+        CODEC: [*library, "codec"],
+        DECODING: [*library, "decode"],
+        STEP: [*library, "step"],
+    }
     for name in chosen:
         own = environment(OTHERS[name], python)
         if own is not None:
@@ -153,7 +158,7 @@ def measure(clip: Path, frames: int, running: Server, others: dict[str, Contesta
     def other(name: str) -> float:
         answer = others[name].run(clip)
         assert answer["frames"] == frames, (name, answer)
-        assert name == DECODING or answer["faces"] > 0.9 * frames, (name, answer)
+        assert name in (CODEC, DECODING) or answer["faces"] > 0.9 * frames, (name, answer)
         return float(answer["seconds"]) / frames * 1e3
 
     works = {UPLOAD: uploaded} | {name: lambda name=name: other(name) for name in others}

@@ -1,10 +1,11 @@
-"""Ours: ``red_align.track``, or what no frame goes without, alone: ``decode``, ``step`` (the second argument)."""
+"""Ours: ``red_align.track``, or a part alone: ``codec``, ``decode``, ``step`` (the second argument)."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
 
+import av
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,19 @@ from red_align.crop import crop_face
 from red_align.engine.onnx_graph import OnnxGraph
 from red_align.tracking.detector import default_detector
 from service.config.settings import MODEL_FOLDER
+
+
+def codec(path: str) -> Callable[[], Iterator[int]]:
+    """See wire.serve: decoded frames as the codec leaves them, not converted to RGB."""
+
+    def run() -> Iterator[int]:
+        with av.open(path) as container:
+            stream = container.streams.video[0]
+            stream.codec_context.thread_count = 1
+            for _ in container.decode(stream):
+                yield 0
+
+    return run
 
 
 def decode(path: str) -> Callable[[], Iterator[int]]:
@@ -51,5 +65,5 @@ def track(path: str) -> Callable[[], Iterator[int]]:
 
 
 cv2.setNumThreads(1)
-modes = {"decode": decode, "step": step, "track": track}
+modes = {"codec": codec, "decode": decode, "step": step, "track": track}
 wire.serve({"red-align": red_align.__version__}, modes[sys.argv[2]])
