@@ -25,7 +25,8 @@ def frames(path: str) -> Iterator[Any]:
 
 
 def serve(versions: dict[str, str], begin: Callable[[str], Callable[[], Iterator[int]]]) -> None:
-    """Say what this is, then answer each ``{"clip": PATH}`` with seconds, frames and faces, until stdin ends.
+    """Say what this is, then answer each ``{"clip": PATH}`` with seconds (of the clock and
+    of the processor), frames and faces, until stdin ends.
 
     Args:
         versions: What was installed.
@@ -40,7 +41,7 @@ def serve(versions: dict[str, str], begin: Callable[[str], Callable[[], Iterator
     print(json.dumps({"versions": versions}), file=out, flush=True)
     for line in sys.stdin:
         run = begin(json.loads(line)["clip"])
-        began = time.perf_counter()
+        began, cpu = time.perf_counter(), time.process_time()
         faces = list(run())
-        seconds = time.perf_counter() - began
-        print(json.dumps({"seconds": seconds, "frames": len(faces), "faces": sum(faces)}), file=out, flush=True)
+        spent = {"seconds": time.perf_counter() - began, "cpu_s": time.process_time() - cpu}
+        print(json.dumps(spent | {"frames": len(faces), "faces": sum(faces)}), file=out, flush=True)

@@ -72,6 +72,18 @@ def cpu_s(pids: Sequence[int] = ()) -> float:
     return sum(time.clock_gettime((~pid << 3) | 2) for pid in pids or [os.getpid()])
 
 
+def children_cpu_s(parent: psutil.Process, needle: str = "") -> float:
+    """Processor seconds of a process's children so far, of those too that have ended and were waited for.
+
+    Args:
+        parent: Whose children.
+        needle: Those alone whose command line has this; it says nothing about ended ones.
+    """
+    ended = parent.cpu_times()
+    alive = [child.pid for child in parent.children() if not needle or needle in " ".join(child.cmdline())]
+    return ended.children_user + ended.children_system + (cpu_s(alive) if alive else 0.0)
+
+
 def machine() -> dict[str, Any]:
     """What a figure depends on: processor, cores, memory, versions, and the commit that was measured."""
     return {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Self
@@ -12,7 +11,7 @@ import numpy as np
 import psutil
 from numpy.typing import NDArray
 
-from benchmarks.support.common import cpu_s
+from benchmarks.support.common import children_cpu_s, cpu_s
 from red_align import contract
 from red_align.crop import crop_face
 from red_align.engine.base import StepRequest
@@ -169,13 +168,13 @@ class Parts:
     def cpu_ms(self, work: Callable[[], int]) -> Work:
         """Processor milliseconds of a frame: of this process, and of its decoding process where there is one."""
 
+        def used() -> float:
+            return cpu_s() + children_cpu_s(psutil.Process(), "red_align.media.decode_worker")
+
         def measured() -> float:
-            decoder = self._decoder()
-            before = cpu_s([os.getpid(), *decoder])
+            before = used()
             count = work()
-            used = cpu_s([os.getpid(), *decoder]) - before
-            assert self._decoder() == decoder, "the decoding process was not kept: its frames are too large"
-            return used / count * 1e3
+            return (used() - before) / count * 1e3
 
         return measured
 
@@ -207,8 +206,3 @@ class Parts:
             f"serialise, {upload}": self.cpu_ms(self.lines),
             f"serialise, {live}": self.cpu_ms(lambda: self.messages(pictures)),
         }
-
-    def _decoder(self) -> list[int]:
-        """The decoding process of the pool, which keeps it from run to run."""
-        own = psutil.Process().children()
-        return [child.pid for child in own if "red_align.media.decode_worker" in child.cmdline()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -17,7 +18,7 @@ import httpx
 import orjson
 import psutil
 
-from benchmarks.support.common import ROOT, cpu_s
+from benchmarks.support.common import ROOT, children_cpu_s, cpu_s
 from red_align.v1 import face_landmarks_pb2 as pb
 
 METHOD = "/red_align.v1.FaceLandmarkService/AlignStream"
@@ -39,8 +40,7 @@ class Server:
 
     def cpu_s(self) -> tuple[float, float]:
         """Processor seconds of the main process and of its decoding processes so far."""
-        own, *others = self.processes()
-        return cpu_s([own.pid]), cpu_s([child.pid for child in others]) if others else 0.0
+        return cpu_s([self.process.pid]), children_cpu_s(self.process)
 
     def resident_bytes(self) -> int:
         """Resident size of all its processes; what they share counts in each."""
@@ -69,6 +69,7 @@ def server(folder: Path, core: int | None, settings: dict[str, str], python: str
     values["RED_TEMP_DIR"] = str(folder / "uploads")
     if python == sys.executable:
         values["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that a benchmark that is ended ends its server
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=values, cwd=folder) as process:
         assert process.stdout is not None
         words = process.stdout.readline().split()

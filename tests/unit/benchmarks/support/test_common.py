@@ -9,10 +9,11 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from benchmarks.support import common
-from benchmarks.support.common import cpu_s, interleaved, machine, ratio, table, write_report
+from benchmarks.support.common import children_cpu_s, cpu_s, interleaved, machine, ratio, table, write_report
 
 
 def test_works_take_turns_and_the_warm_up_is_not_kept() -> None:
@@ -53,6 +54,20 @@ def test_processor_time_of_another_process() -> None:
         assert told <= cpu_s([process.pid]) < told + 0.5
         assert cpu_s([process.pid, os.getpid()]) > cpu_s([process.pid])
         process.stdin.close()
+
+
+def test_processor_time_of_children_goes_on_when_they_end() -> None:
+    parent = psutil.Process()
+    code = "import time\nwhile time.process_time() < 0.3: pass\nprint(flush=True)\ninput()"
+    before = children_cpu_s(parent, code)
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdout.readline()
+        alive = children_cpu_s(parent, code)
+        process.stdin.close()
+    assert alive - before >= 0.3
+    assert children_cpu_s(parent, code) - before >= 0.28  # counted in hundredths of a second once it has ended
 
 
 def test_a_table_aligns_names_left_and_figures_right() -> None:
