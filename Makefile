@@ -11,7 +11,7 @@ export RED_HTTP_PORT ?= 8080
 export RED_GRPC_PORT ?= 8081
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve check unit test test-triton lint train eval export repository bench bench-triton fuzz soak faults proto compose-tool clean
+.PHONY: help demo serve check unit test test-triton lint train eval export repository bench bench-triton bench-pipeline bench-budget bench-growth bench-guard fuzz soak faults proto compose-tool clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +57,18 @@ bench: $(DEV)/.done ## what the network and a tracker's frame cost, over one fac
 bench-triton: $(DEV)/.done $(TRITON)/.done ## a step embedded and on a Triton server, its batches, shared memory
 	$(DEV)/bin/python -m benchmarks.engines
 
+bench-pipeline: $(DEV)/.done ## a frame from file to points against MediaPipe and dlib (CLIP=FILE, FLAGS="--size 640x480 ...")
+	$(DEV)/bin/python -m benchmarks.pipeline $(CLIP) $(FLAGS)
+
+bench-budget: $(DEV)/.done ## where a frame's time goes, with a picture (CLIP=FILE, FLAGS="--size 1280x720")
+	$(DEV)/bin/python -m benchmarks.budget $(CLIP) $(FLAGS)
+
+bench-growth: $(DEV)/.done ## clips of 10 s to 30 min, 1 to 8 faces, 240p to 2160p (FLAGS="--part lengths ...")
+	$(DEV)/bin/python -m benchmarks.growth $(CLIP) $(FLAGS)
+
+bench-guard: $(DEV)/.done ## has anything become slower? ratios against benchmarks/guard.json (FLAGS=--record keeps new ones)
+	$(DEV)/bin/python -m benchmarks.guard $(FLAGS)
+
 fuzz: $(DEV)/.done ## mangled clips, our OpenAPI and all parsers fuzzed, with a table (SHORT=1: the form of CI)
 	$(DEV)/bin/python -m tests.stress.fuzz
 
@@ -72,7 +84,7 @@ proto: $(DEV)/.done ## regenerate the stubs in red_align/v1
 compose-tool: .compose/docker-compose ## Compose v2 without Docker, for the tests (Debian; nothing is installed)
 
 clean: ## remove the environments and what the demo wrote
-	rm -rf $(VENV) $(DEV) $(TRITON) out
+	rm -rf $(VENV) $(DEV) $(TRITON) .venv-peers out
 
 # The environment of the service has no torch; the one of the developers has everything.
 $(VENV)/.done: pyproject.toml deploy/server/pyproject.toml

@@ -17,6 +17,7 @@ import numpy as np
 from tritonclient.grpc import InferInput, InferRequestedOutput, aio
 from tritonclient.utils import shared_memory
 
+from benchmarks.support.common import machine, write_report
 from export.parity import moving_faces
 from export.repository.triton_config import ServeOptions, Strategy
 from red_align import contract
@@ -103,9 +104,11 @@ async def embedded_ms(streams: int) -> float:
 
 def main() -> None:
     """Print the tables."""
+    described, report = machine(), {}
     embedded = {n: asyncio.run(embedded_ms(n)) for n in (1, 8)}
     print(f"{'a step of every stream':<28}{'ms':>8}{'over embedded':>15}   batches (size: count)")
     for n, value in embedded.items():
+        report[f"embedded, {n} streams"] = value
         print(f"{f'embedded, {n} streams':<28}{value:>8.2f}{1:>15.2f}")
     strategies: tuple[Strategy, ...] = ("oldest", "direct")
     for strategy in strategies:
@@ -118,6 +121,7 @@ def main() -> None:
                     value = asyncio.run(on_server(server, n))
                     after = server.statistics(contract.STEP_GRAPH)
                     sizes = {k: c - before.get(k, 0) for k, c in sorted(after.items()) if c > before.get(k, 0)}
+                    report[f"triton {strategy}, {n} streams"] = value
                     print(f"{f'triton {strategy}, {n} streams':<28}{value:>8.2f}{value / embedded[n]:>15.2f}   {sizes}")
                 if strategy == "oldest":
                     transports = {
@@ -126,7 +130,9 @@ def main() -> None:
                     }
     print(f"\n{'one acquire, crop as':<28}{'ms':>8}{'over raw':>15}")
     for name, value in transports.items():
+        report[f"acquire, crop as {name}"] = value
         print(f"{name:<28}{value:>8.2f}{value / transports['raw']:>15.2f}")
+    write_report("engines", {"ms": report}, described)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.support.common import interleaved, machine, ratio, write_report
 from red_align.media.decode_pool import DecodePool
 from red_align.media.decode_process import ALLOCATOR
 from red_align.media.images import decode_frame
@@ -83,11 +84,8 @@ def alone(path: Path, pool: DecodePool | InProcess) -> float:
 
 def median_ratio(measure: Callable[[DecodePool | InProcess], float], pool: DecodePool) -> float:
     """Isolated over not."""
-    times: dict[bool, list[float]] = {True: [], False: []}
-    for run in range(2 * RUNS):
-        isolated = run % 2 == 0
-        times[isolated].append(measure(pool if isolated else InProcess()))
-    return median(times[True]) / median(times[False])
+    samples = interleaved({"isolated": lambda: measure(pool), "not": lambda: measure(InProcess())}, RUNS)
+    return ratio(samples, "isolated", "not")
 
 
 async def through(dataplane: DataPlane, work: Callable[[], Awaitable[None]]) -> float:
@@ -128,6 +126,7 @@ async def main() -> None:
         paths = [Path(sys.argv[1])] if len(sys.argv) > 1 else [small, large]
         dataplane = make_dataplane(Settings())
         await lifecycle.start(dataplane)
+        described, report = machine(), {}
         print(f"{'isolated over not':<20}{'upload':>10}{'live':>10}{'single':>10}{'alone':>10}")
         for path in paths:
             pictures = [jpeg(f.image) for f in open_media(path, LIMITS).frames() if f.image is not None][:120]
@@ -135,8 +134,10 @@ async def main() -> None:
             live = await through(dataplane, partial(stream, dataplane, pictures, ahead=True))
             single = await through(dataplane, partial(stream, dataplane, pictures, ahead=False))
             decoding = median_ratio(partial(alone, path), dataplane.decoders)
+            report[path.name] = {"upload": uploaded, "live": live, "single": single, "alone": decoding}
             print(f"{path.name:<20}{uploaded:>10.2f}{live:>10.2f}{single:>10.2f}{decoding:>10.2f}")
         await lifecycle.close(dataplane)
+        write_report("isolation", {"isolated_over_not": report}, described)
 
 
 if __name__ == "__main__":

@@ -1,21 +1,20 @@
 """What do the network and a tracker's whole frame cost, over one face detection? ``make bench``
 
 All on one core. Milliseconds depend on the machine; the last column is the ratio to one detection on the same frame in
-the same run, which does not depend on it as much. Each figure is the median of several rounds. What a frame costs the
-service, decoding and transport included: benchmarks/frame_cost.py.
+the same round, which does not depend on it as much. Figures are medians of interleaved rounds. What a frame costs the
+service, decoding and transport included: benchmarks/frame_cost.py and benchmarks/budget.py.
 """
 
 from __future__ import annotations
 
-import statistics
-import time
 from collections.abc import Callable
-from functools import partial
+from statistics import median
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.support.common import interleaved, machine, ratio, table, timed_ms, write_report
 from red_align import contract
 from red_align.crop import crop_face
 from red_align.engine.onnx_engine import OnnxEngine
@@ -26,21 +25,11 @@ from service.config.settings import MODEL_FOLDER
 from tests.support.media import carphone_frames
 
 ROUNDS, REPEAT = 7, 10
+DETECT = "detect, 176x144"
+Work = Callable[[], float]
 
 
-def timed(work: Callable[[], object], repeat: int = REPEAT) -> float:
-    """Median milliseconds of one call."""
-    work()
-    rounds = []
-    for _ in range(ROUNDS):
-        began = time.perf_counter()
-        for _ in range(repeat):
-            work()
-        rounds.append((time.perf_counter() - began) / repeat * 1e3)
-    return statistics.median(rounds)
-
-
-def graph_times(detector: Detector, batch: int) -> tuple[float, float]:
+def graph_works(detector: Detector, batch: int) -> dict[str, Work]:
     """Milliseconds a face of a step and of an acquisition."""
     step = OnnxGraph(MODEL_FOLDER / "red.onnx", contract.STEP_INPUTS, contract.STEP_OUTPUTS, 1)
     acquire = OnnxGraph(MODEL_FOLDER / "red_acquire.onnx", contract.ACQUIRE_INPUTS, contract.ACQUIRE_OUTPUTS, 1)
@@ -50,7 +39,10 @@ def graph_times(detector: Detector, batch: int) -> tuple[float, float]:
     memory = np.zeros((batch, step.info.memory_size), np.float32)
     base: dict[str, NDArray[np.generic]] = {contract.CROP: crop, contract.PRIOR: prior, contract.RESUME: memory}
     more: dict[str, NDArray[np.generic]] = {contract.START: np.ones((batch, 1), np.float32), contract.STATE: memory}
-    return timed(lambda: step.run(base | more)) / batch, timed(lambda: acquire.run(base)) / batch
+    return {
+        f"red, batch {batch}, a face": lambda: timed_ms(lambda: step.run(base | more), REPEAT) / batch,
+        f"red_acquire, batch {batch}, a face": lambda: timed_ms(lambda: acquire.run(base), REPEAT) / batch,
+    }
 
 
 def follow(engine: OnnxEngine, detector: Detector) -> None:
@@ -63,17 +55,16 @@ def follow(engine: OnnxEngine, detector: Detector) -> None:
 def main() -> None:
     """Print the table."""
     cv2.setNumThreads(1)
-    detector, engine = YuNetDetector(), OnnxEngine(MODEL_FOLDER, threads=1)
-    detect = timed(lambda: detector.detect(carphone_frames()[0]))
-    rows = [("detect, 176x144", detect)]
-    for batch in (1, 8):
-        step, acquire = graph_times(detector, batch)
-        rows += [(f"red, batch {batch}, a face", step), (f"red_acquire, batch {batch}, a face", acquire)]
-    rows.append(("tracker, a frame of one face", timed(partial(follow, engine, detector), 1) / len(carphone_frames())))
+    described, detector, engine = machine(), YuNetDetector(), OnnxEngine(MODEL_FOLDER, threads=1)
+    frames = carphone_frames()
+    works: dict[str, Work] = {DETECT: lambda: timed_ms(lambda: detector.detect(frames[0]), REPEAT)}
+    works |= graph_works(detector, 1) | graph_works(detector, 8)
+    works["tracker, a frame of one face"] = lambda: timed_ms(lambda: follow(engine, detector), 1) / len(frames)
+    samples = interleaved(works, ROUNDS)
     engine.close()
-    print(f"{'what':<34}{'ms':>8}{'over one detection':>22}")
-    for name, value in rows:
-        print(f"{name:<34}{value:>8.2f}{value / detect:>22.2f}")
+    rows = [(name, median(values), ratio(samples, name, DETECT)) for name, values in samples.items()]
+    print(table(["what", "ms", "over one detection"], rows))
+    write_report("speed", {"ms": samples}, described)
 
 
 if __name__ == "__main__":
