@@ -46,6 +46,8 @@ def _info(config: config_pb2.ModelConfig) -> ModelInfo:
             SCHEMES[values["scheme"]],
             int(values["memory"]),
             "triton",
+            # A repository that does not say is of fp32, or of one's own making.
+            values.get("precision", "fp32"),
         )
     except (KeyError, ValueError) as error:
         raise ModelMismatch(f"{config.name}: parameter missing or wrong: {error}") from error
