@@ -54,8 +54,10 @@ repository: $(DEV)/.done ## a Triton model repository of the shipped model in ou
 bench: $(DEV)/.done ## what the network and a tracker's frame cost, over one face detection
 	$(DEV)/bin/python -m benchmarks.speed
 
-bench-triton: $(DEV)/.done $(TRITON)/.done ## a step embedded and on a Triton server, its batches, shared memory
+bench-triton: $(DEV)/.done $(TRITON)/.done ## steps embedded and on a Triton server, how they travel, whole gateways
 	$(DEV)/bin/python -m benchmarks.engines
+	$(DEV)/bin/python -m benchmarks.triton_transports
+	$(DEV)/bin/python -m benchmarks.engine_load
 
 fuzz: $(DEV)/.done ## mangled clips, our OpenAPI and all parsers fuzzed, with a table (SHORT=1: the form of CI)
 	$(DEV)/bin/python -m tests.stress.fuzz

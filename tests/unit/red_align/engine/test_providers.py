@@ -11,7 +11,7 @@ import onnxruntime as ort
 import pytest
 
 from export.onnx_files import metadata_of
-from red_align.engine import onnx_session, providers
+from red_align.engine import providers
 from red_align.engine.base import ModelInfo
 from red_align.engine.default import load_engine
 from red_align.engine.onnx_session import nodes_by_provider, open_session
@@ -106,7 +106,7 @@ def test_who_runs_which_node_is_held_against_what_was_asked_for(
     parts = [_Node("CPUExecutionProvider", cpu), _Node("CUDAExecutionProvider", cuda)]
     monkeypatch.setattr(_Session, "parts", [part for part in parts if part.get_nodes()])
     monkeypatch.setattr(providers, "present_providers", lambda: ("cuda", "cpu"))
-    monkeypatch.setattr(onnx_session.ort, "InferenceSession", _Session)
+    monkeypatch.setattr(ort, "InferenceSession", _Session)
     if why:
         with pytest.raises(ProviderUnavailable, match=why):
             open_session(STEP, 1, parse_providers(names))
