@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-FACES, ROUNDS = (1, 8), 9
+FACES = (1, 8)
 USUAL = ["fp32 on the CPU", "-", "cpu", "-"]
 
 
@@ -60,9 +60,10 @@ def main() -> None:
     parser.add_argument("clip", type=Path)
     parser.add_argument("--run", nargs=4, action="append", default=[], metavar=("NAME", "PYTHON", "PROVIDERS", "MODEL"))
     parser.add_argument("--threads", type=int, default=1, help="of one network call")
+    parser.add_argument("--rounds", type=int, default=9)
     options = parser.parse_args()
     ways = [Way(options.clip, spec, options.threads) for spec in (USUAL, *options.run)]
-    for _ in range(ROUNDS):
+    for _ in range(options.rounds):
         for faces in FACES:
             for way in ways:
                 way.times[faces].append(float(way.ask(f"steps {faces}")))
