@@ -54,8 +54,10 @@ repository: $(DEV)/.done ## a Triton model repository of the shipped model in ou
 bench: $(DEV)/.done ## what the network and a tracker's frame cost, over one face detection
 	$(DEV)/bin/python -m benchmarks.speed
 
-bench-triton: $(DEV)/.done $(TRITON)/.done ## a step embedded and on a Triton server, its batches, shared memory
+bench-triton: $(DEV)/.done $(TRITON)/.done ## steps embedded and on a Triton server, how they travel, whole gateways
 	$(DEV)/bin/python -m benchmarks.engines
+	$(DEV)/bin/python -m benchmarks.triton_transports
+	$(DEV)/bin/python -m benchmarks.engine_load
 
 bench-pipeline: $(DEV)/.done ## a frame from file to points against MediaPipe and dlib (CLIP=FILE, FLAGS="--size 640x480 ...")
 	$(DEV)/bin/python -m benchmarks.pipeline $(CLIP) $(FLAGS)

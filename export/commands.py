@@ -50,6 +50,7 @@ def repository(options: argparse.Namespace) -> None:
         candidates=options.candidates,
         idle_s=options.idle,
         instances=options.instances,
+        threads=options.threads,
     )
     given = GraphRunner(options.graphs)
     with tempfile.TemporaryDirectory() as temp:

@@ -66,7 +66,9 @@ def _repository(repository: argparse.ArgumentParser) -> None:
     repository.add_argument("--max-batch", type=int, default=usual.max_batch)
     repository.add_argument("--candidates", type=int, default=usual.candidates, help="most sequences at once")
     repository.add_argument("--idle", type=float, default=usual.idle_s, help="seconds until a sequence expires")
-    repository.add_argument("--instances", type=int, default=usual.instances)
+    instances = "of each model; 0: 2 on the CPU, 1 on a GPU; a CPU of its own serves best with as many as it has cores"
+    repository.add_argument("--instances", type=int, default=usual.instances, help=instances)
+    repository.add_argument("--threads", type=int, default=usual.threads, help="of one network call on the CPU")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 """Facial landmarks in video: 68 points of every face, tracked from frame to frame.
 
 ``track`` gives the faces of a clip frame by frame, ``align`` a whole clip as arrays; a ``Tracker`` takes frames from
-anywhere, such as a camera; ``draw`` shows what was found. Points and boxes are in pixels of the upright frame, x to the
-right and y down; (0, 0) is the centre of the top-left pixel. Images are RGB.
+anywhere, such as a camera; ``draw`` shows what was found; ``load_engine`` chooses where the network runs. Points and
+boxes are in pixels of the upright frame, x to the right and y down; (0, 0) is the centre of the top-left pixel. Images
+are RGB.
 
 Names load when they are first used, so that ``import red_align`` alone stays light.
 """
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from red_align.clip.landmarks import ClipLandmarks, align
     from red_align.clip.tracking import ClipTrack, track
+    from red_align.engine.default import load_engine
     from red_align.errors import (
         InvalidRequest,
         NoFrames,
@@ -59,12 +61,14 @@ __all__ = [
     "__version__",
     "align",
     "draw",
+    "load_engine",
     "track",
 ]
 
 _MODULES = {
     "red_align.clip.landmarks": ("ClipLandmarks", "align"),
     "red_align.clip.tracking": ("ClipTrack", "track"),
+    "red_align.engine.default": ("load_engine",),
     "red_align.errors": (
         "InvalidRequest",
         "NoFrames",

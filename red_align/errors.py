@@ -253,6 +253,21 @@ class ConfigurationError(RedAlignError):
     reason = "CONFIGURATION"
 
 
+class ProviderUnavailable(ConfigurationError):
+    """An execution provider of ONNX Runtime that was asked for cannot be used; the message says what to install.
+
+    Example:
+        >>> import red_align
+        >>> try:
+        ...     red_align.load_engine("directml")
+        ... except red_align.RedAlignError as error:
+        ...     print(error.reason)
+        PROVIDER_UNAVAILABLE
+    """
+
+    reason = "PROVIDER_UNAVAILABLE"
+
+
 def all_errors() -> list[type[RedAlignError]]:
     """Every class of the tree.
 

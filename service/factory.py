@@ -6,6 +6,7 @@ import cv2
 
 from red_align.engine.base import Engine
 from red_align.engine.onnx_engine import OnnxEngine
+from red_align.engine.providers import parse_providers
 from red_align.engine.triton_engine import TritonEngine
 from red_align.errors import ConfigurationError
 from red_align.tracking.detector import YuNetDetector
@@ -45,7 +46,8 @@ def make_engine(settings: Settings, metrics: Metrics | None = None) -> Engine:
 
     Raises:
         ModelMismatch: An embedded model does not load, or keeps another contract.
-        ConfigurationError: No address of a Triton server.
+        ProviderUnavailable: An execution provider cannot be used.
+        ConfigurationError: No address of a Triton server, or an execution provider that does not exist.
     """
     if settings.engine == "triton":
         urls = [url.strip() for url in settings.triton_url.split(",") if url.strip()]
@@ -61,6 +63,8 @@ def make_engine(settings: Settings, metrics: Metrics | None = None) -> Engine:
         )
     return OnnxEngine(
         settings.model_dir,
+        providers=parse_providers(settings.providers),
+        precision=settings.precision,
         threads=settings.engine_threads,
         max_batch=settings.engine_max_batch,
         idle_s=settings.sequence_idle_s,

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Iterator
 
 import numpy as np
 
 from red_align.contract import CROP_SIZE
-from red_align.engine.base import Array, Engine, StepRequest
+from red_align.engine.base import Array, Engine, ModelInfo, StepRequest
+from red_align.engine.providers import int8_instructions
 from red_align.errors import Overloaded
 from service.dataplane import DataPlane
 from service.streams.uploads import prepare_folder
@@ -30,8 +32,27 @@ async def start(dataplane: DataPlane) -> None:
     """
     await asyncio.get_running_loop().run_in_executor(dataplane.clip_threads, _start, dataplane)
     dataplane.ready = True
-    info = dataplane.engine.info
-    log.info("ready: %s from run %s, %s, %s", info.preset, info.training_run, info.scheme.name, info.engine)
+    for line in engine_lines(dataplane.engine.info):
+        log.info("%s", line)
+
+
+def engine_lines(info: ModelInfo) -> Iterator[str]:
+    """What the log says of an engine that is ready.
+
+    Args:
+        info: Of the loaded model.
+
+    Yields:
+        The model, where it runs, and, for one in this process, whether the CPU has instructions for int8.
+    """
+    where = f" on {', '.join(info.providers)}" if info.providers else ""
+    yield (
+        f"ready: {info.preset} from run {info.training_run}, {info.scheme.name}, {info.engine}, {info.precision}{where}"
+    )
+    if info.engine == "embedded":
+        found = int8_instructions()
+        names = "unknown" if found is None else ", ".join(found) or "none, int8 gains nothing here"
+        yield f"instructions of this CPU for int8: {names}"
 
 
 async def close(dataplane: DataPlane) -> None:

@@ -26,6 +26,9 @@ class ServeOptions:
     ``candidates`` is the most sequences at once (strategy oldest); it must exceed what all gateways together
     admit. ``idle_s`` frees the slots of gateways that died; a stream that pauses longer loses nothing but the
     slot, since its gateway kept its memory.
+
+    ``instances`` is of each model; 0 stands for 2 on the CPU and 1 on a GPU. ``threads`` is of one network call on the
+    CPU (docs/decisions/0022-triton-client.md has the measurements).
     """
 
     backend: Backend = "onnxruntime"
@@ -34,8 +37,13 @@ class ServeOptions:
     strategy: Strategy = "oldest"
     candidates: int = 2048
     idle_s: float = 60.0
-    instances: int = 1
-    threads: int = 2
+    instances: int = 0
+    threads: int = 1
+
+    @property
+    def instance_count(self) -> int:
+        """Instances of each model."""
+        return self.instances or (1 if self.gpu else 2)
 
 
 def step_config(metadata: dict[str, str], options: ServeOptions) -> pb.ModelConfig:
@@ -105,7 +113,7 @@ def _config(name: str, metadata: dict[str, str], options: ServeOptions) -> pb.Mo
         config.input.add(name=tensor, data_type=kind, dims=dims)
     for tensor, length in ((contract.LANDMARKS, 2 * points), (contract.CONFIDENCE, points), (contract.MEMORY, memory)):
         config.output.add(name=tensor, data_type=pb.TYPE_FP32, dims=[length])
-    group = config.instance_group.add(count=options.instances)
+    group = config.instance_group.add(count=options.instance_count)
     group.kind = pb.ModelInstanceGroup.KIND_GPU if options.gpu else pb.ModelInstanceGroup.KIND_CPU
     if options.backend == "onnxruntime" and not options.gpu:
         config.parameters["intra_op_thread_count"].string_value = str(options.threads)

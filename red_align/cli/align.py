@@ -13,6 +13,10 @@ from typing import BinaryIO, NoReturn
 from tqdm import tqdm
 
 from red_align.clip.tracking import ClipTrack, track
+from red_align.engine.base import ModelInfo
+from red_align.engine.default import load_engine
+from red_align.engine.providers import CPU
+from red_align.engine.variants import Precision
 from red_align.frames import StreamEnd
 from red_align.media.overlay import OverlayWriter
 from red_align.media.writers import WRITERS
@@ -29,6 +33,9 @@ class AlignJob:
         overlay: Video or picture to write with the points drawn on it; None for none.
         max_faces: Most faces to track at once.
         stride: Every stride-th frame is processed.
+        providers: Who runs the network, see ``red_align.load_engine``.
+        precision: Of the network; None for that of the model's folder.
+        model: Folder of the network; None for the one in the package.
         quiet: No progress bar.
     """
 
@@ -38,6 +45,9 @@ class AlignJob:
     overlay: Path | None
     max_faces: int
     stride: int
+    providers: str = CPU
+    precision: Precision | None = None
+    model: str | None = None
     quiet: bool = False
 
 
@@ -51,15 +61,16 @@ def align_clip(job: AlignJob) -> bool:
         Whether the whole clip could be read.
 
     Raises:
-        RedAlignError: The clip cannot be read, or the overlay cannot be written.
+        RedAlignError: The clip cannot be read, the overlay cannot be written, or the network cannot run as asked.
         OSError: A file cannot be opened or written.
     """
-    with track(job.clip, max_faces=job.max_faces, stride=job.stride) as clip:
+    engine = load_engine(job.providers, precision=job.precision, model=job.model)
+    with contextlib.closing(engine), track(job.clip, max_faces=job.max_faces, stride=job.stride, engine=engine) as clip:
         began = time.perf_counter()
         with _output(job.output) as out, tqdm(unit=" frames", disable=job.quiet, file=sys.stderr) as bar:
             _write(clip, job, out, bar)
         end, seconds = clip.end, time.perf_counter() - began
-    _report(job, end, seconds)
+    _report(job, engine.info, end, seconds)
     return end.complete
 
 
@@ -77,12 +88,13 @@ def _write(clip: ClipTrack, job: AlignJob, out: BinaryIO, bar: tqdm[NoReturn]) -
         out.write(writer.finish(clip.end))
 
 
-def _report(job: AlignJob, end: StreamEnd, seconds: float) -> None:
+def _report(job: AlignJob, model: ModelInfo, end: StreamEnd, seconds: float) -> None:
     for warning in end.warnings:
         print(f"red-align: {job.clip}: {warning}", file=sys.stderr)
     if not job.quiet:
         rate = end.frame_count / max(seconds, 1e-9)
-        print(f"{end.frame_count} frames in {seconds:.2f} s, {rate:.0f} a second", file=sys.stderr)
+        where = f"{model.precision} on {', '.join(model.providers)}"
+        print(f"{end.frame_count} frames in {seconds:.2f} s, {rate:.0f} a second ({where})", file=sys.stderr)
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""``red-align CLIP -o out.json``; the server adds ``serve``, ``config``, ``key`` as entry points."""
+"""``red-align CLIP -o out.json``, ``red-align info``; the server's ``serve``, ``config``, ``key`` are entry points."""
 
 from __future__ import annotations
 
@@ -48,6 +48,10 @@ def _command(given: list[str]) -> int:
     for entry in entry_points(group=COMMANDS, name=name):
         run: Callable[[Sequence[str]], int] = entry.load()
         return run(given[1:])
+    if name == "info" and not Path(name).exists():
+        from red_align.cli.info import info
+
+        return info(given[1:])
     if name in SERVER_COMMANDS and not Path(name).exists():
         print(f"red-align: '{name}' comes with the server: pip install red-align-server", file=sys.stderr)
         return 2
@@ -55,9 +59,12 @@ def _command(given: list[str]) -> int:
 
 
 def _align(given: list[str]) -> int:
+    from red_align.cli.info import add_engine_options
+
     parser = argparse.ArgumentParser(
         prog="red-align",
-        description="Facial landmarks of a video or image, on this machine. 'red-align serve' starts the service.",
+        description="Facial landmarks of a video or image, on this machine. 'red-align info' says what the network "
+        "runs on here, 'red-align serve' starts the service.",
     )
     parser.add_argument("clip", type=Path, help="video, image or animated image")
     parser.add_argument("-o", "--output", type=Path, help=".json, .ndjson or .csv; '-' or none: JSON to stdout")
@@ -65,6 +72,7 @@ def _align(given: list[str]) -> int:
     parser.add_argument("--format", choices=("json", "ndjson", "csv"), help="default: by the output's name, else json")
     parser.add_argument("--max-faces", type=int, default=1, help="faces to follow at once (default 1)")
     parser.add_argument("--stride", type=int, default=1, help="answer every stride-th frame only (default 1)")
+    add_engine_options(parser)
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress bar")
     options = parser.parse_args(given)
     if options.stride < 1 or options.max_faces < 1:
@@ -80,6 +88,9 @@ def _align(given: list[str]) -> int:
         options.overlay,
         options.max_faces,
         options.stride,
+        providers=options.providers,
+        precision=options.precision,
+        model=options.model,
         quiet=options.quiet,
     )
     logging.basicConfig(level=logging.WARNING, format="red-align: %(message)s")

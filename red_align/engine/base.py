@@ -27,6 +27,9 @@ class ModelInfo:
         scheme: Points that it gives.
         memory_size: S, floats of recurrent memory.
         engine: ``embedded`` or ``triton``.
+        precision: ``fp32``, ``fp16`` or ``int8``, of the graphs.
+        providers: Execution providers that run nodes of them, such as ``cuda``, the one with the most first; empty
+            where a server runs them.
     """
 
     preset: str
@@ -35,6 +38,8 @@ class ModelInfo:
     scheme: PointScheme
     memory_size: int
     engine: str
+    precision: str = "fp32"
+    providers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import repeat
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,8 @@ from red_align import contract
 from red_align.engine.base import Array, ModelInfo, StepRequest, StepResult
 from red_align.engine.batching import Batcher
 from red_align.engine.onnx_graph import OnnxGraph
+from red_align.engine.providers import CPU, Chosen
+from red_align.engine.variants import Precision, require_precision, variant_folder
 from red_align.errors import ModelMismatch, Overloaded, RedAlignError, SequenceUnknown
 
 
@@ -46,7 +48,9 @@ class OnnxEngine:
 
     Args:
         folder: Folder of ``red.onnx`` and ``red_acquire.onnx``.
-        threads: Threads of one network call.
+        threads: Threads of one network call on the CPU.
+        providers: Who runs the network, the preferred one first.
+        precision: Of the graphs, see red_align.engine.variants; None for those that the folder itself holds.
         max_batch: Most faces in one network call.
         idle_s: Seconds after which an unused sequence gives up its slot.
         max_sequences: Most sequences that hold a slot at once.
@@ -54,7 +58,8 @@ class OnnxEngine:
         on_batch: Called with the number of faces of each call of the step graph, in the thread that runs it.
 
     Raises:
-        ModelMismatch: A file is missing or does not keep the tensor contract.
+        ModelMismatch: A file is missing or does not keep the tensor contract, or is of another precision.
+        ProviderUnavailable: A provider cannot be used.
     """
 
     def __init__(
@@ -62,21 +67,28 @@ class OnnxEngine:
         folder: Path,
         *,
         threads: int = 1,
+        providers: Sequence[Chosen] = (Chosen(CPU),),
+        precision: Precision | None = None,
         max_batch: int = 16,
         idle_s: float = 30.0,
         max_sequences: int = 1024,
         clock: Callable[[], float] = time.monotonic,
         on_batch: Callable[[float], None] | None = None,
     ) -> None:
+        graphs = variant_folder(folder, precision)
         self._step = OnnxGraph(
-            folder / f"{contract.STEP_GRAPH}.onnx", contract.STEP_INPUTS, contract.STEP_OUTPUTS, threads
+            graphs / f"{contract.STEP_GRAPH}.onnx", contract.STEP_INPUTS, contract.STEP_OUTPUTS, threads, providers
         )
         self._acquire = OnnxGraph(
-            folder / f"{contract.ACQUIRE_GRAPH}.onnx", contract.ACQUIRE_INPUTS, contract.ACQUIRE_OUTPUTS, threads
+            graphs / f"{contract.ACQUIRE_GRAPH}.onnx",
+            *(contract.ACQUIRE_INPUTS, contract.ACQUIRE_OUTPUTS, threads, providers),
         )
-        if self._step.info != self._acquire.info:
-            raise ModelMismatch(f"the two graphs in {folder} differ: {self._step.info} and {self._acquire.info}")
-        self._fresh: Array = np.zeros(self._step.info.memory_size, np.float32)
+        step, acquire = self._step.info, self._acquire.info
+        if replace(step, providers=()) != replace(acquire, providers=()):
+            raise ModelMismatch(f"the two graphs in {graphs} differ: {step} and {acquire}")
+        require_precision(step, precision, folder)
+        self._info = replace(step, providers=tuple(dict.fromkeys(step.providers + acquire.providers)))
+        self._fresh: Array = np.zeros(self._info.memory_size, np.float32)
         self._idle_s, self._max_sequences, self._clock, self._on_batch = idle_s, max_sequences, clock, on_batch
         self._slots: OrderedDict[str, _Slot] = OrderedDict()  # the longest unused first
         self._lock = threading.Lock()
@@ -86,7 +98,7 @@ class OnnxEngine:
     @property
     def info(self) -> ModelInfo:
         """The loaded model."""
-        return self._step.info
+        return self._info
 
     @property
     def sequences(self) -> int:

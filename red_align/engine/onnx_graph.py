@@ -2,34 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
 
 from red_align import contract
 from red_align.engine.base import ModelInfo
+from red_align.engine.onnx_session import nodes_by_provider, open_session
+from red_align.engine.providers import CPU, Chosen
 from red_align.errors import ModelMismatch
 from red_align.schemes import SCHEMES
 
 
 class OnnxGraph:
-    """A graph file; ``run`` takes and gives arrays by tensor name."""
+    """A graph file; ``run`` takes and gives arrays by tensor name.
 
-    def __init__(self, path: Path, inputs: tuple[str, ...], outputs: tuple[str, ...], threads: int) -> None:
-        if not path.is_file():
-            raise ModelMismatch(f"no model file {path}")
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        # Spinning threads would take the cores from decoding and detection between two steps.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        try:
-            self._session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # ONNX Runtime has no public base class of its load errors.
-            raise ModelMismatch(f"{path.name} does not load: {error}") from error
+    Args:
+        path: Its file.
+        inputs: Names that it must have, and no others.
+        outputs: Likewise.
+        threads: Threads of one call on the CPU.
+        providers: Who runs it, the preferred one first.
+
+    Raises:
+        ModelMismatch: The file is missing, does not load or does not keep the tensor contract.
+        ProviderUnavailable: A provider cannot be used.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        inputs: tuple[str, ...],
+        outputs: tuple[str, ...],
+        threads: int,
+        providers: Sequence[Chosen] = (Chosen(CPU),),
+    ) -> None:
+        self._session = open_session(path, threads, providers)
         self.path = path
         self._outputs = list(outputs)
         self.info = self._read_info()
@@ -46,7 +56,14 @@ class OnnxGraph:
             version = int(values["contract_version"])
             scheme = SCHEMES[values["scheme"]]
             info = ModelInfo(
-                values["preset"], values["training_run"], version, scheme, int(values["memory"]), "embedded"
+                values["preset"],
+                values["training_run"],
+                version,
+                scheme,
+                int(values["memory"]),
+                "embedded",
+                values.get("precision", "fp32"),
+                tuple(nodes_by_provider(self._session)),
             )
         except (KeyError, ValueError) as error:
             raise ModelMismatch(f"{self.path.name}: metadata missing or wrong: {error}") from error

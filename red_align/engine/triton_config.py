@@ -31,9 +31,14 @@ def model_info(step: config_pb2.ModelConfig, acquire: config_pb2.ModelConfig) ->
 
 
 def sequence_slots(step: config_pb2.ModelConfig) -> int:
-    """How many sequences the server admits at once, by its strategy: candidates, or the slots of all batches."""
+    """How many sequences the server admits at once, by its strategy: candidates, or the slots of a batch.
+
+    Each instance of the model has its own.
+    """
     candidates: int = step.sequence_batching.oldest.max_candidate_sequences
-    return candidates or sum(max(group.count, 1) * max(step.max_batch_size, 1) for group in step.instance_group)
+    instances = sum(max(group.count, 1) for group in step.instance_group)
+    slots: int = max(instances, 1) * (candidates or max(step.max_batch_size, 1))
+    return slots
 
 
 def _info(config: config_pb2.ModelConfig) -> ModelInfo:
@@ -46,6 +51,8 @@ def _info(config: config_pb2.ModelConfig) -> ModelInfo:
             SCHEMES[values["scheme"]],
             int(values["memory"]),
             "triton",
+            # A repository that does not say is of fp32, or of one's own making.
+            values.get("precision", "fp32"),
         )
     except (KeyError, ValueError) as error:
         raise ModelMismatch(f"{config.name}: parameter missing or wrong: {error}") from error

@@ -220,14 +220,18 @@ class GetInfoResponse(_message.Message):
     def __init__(self, version: _Optional[str] = ..., contract_version: _Optional[int] = ..., model: _Optional[_Union[Model, _Mapping]] = ..., scheme: _Optional[str] = ..., num_points: _Optional[int] = ..., mean_shape: _Optional[_Iterable[float]] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ...) -> None: ...
 
 class Model(_message.Message):
-    __slots__ = ("preset", "training_run", "engine")
+    __slots__ = ("preset", "training_run", "engine", "precision", "providers")
     PRESET_FIELD_NUMBER: _ClassVar[int]
     TRAINING_RUN_FIELD_NUMBER: _ClassVar[int]
     ENGINE_FIELD_NUMBER: _ClassVar[int]
+    PRECISION_FIELD_NUMBER: _ClassVar[int]
+    PROVIDERS_FIELD_NUMBER: _ClassVar[int]
     preset: str
     training_run: str
     engine: str
-    def __init__(self, preset: _Optional[str] = ..., training_run: _Optional[str] = ..., engine: _Optional[str] = ...) -> None: ...
+    precision: str
+    providers: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, preset: _Optional[str] = ..., training_run: _Optional[str] = ..., engine: _Optional[str] = ..., precision: _Optional[str] = ..., providers: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Limits(_message.Message):
     __slots__ = ("max_faces", "max_upload_bytes", "max_frame_pixels", "max_message_bytes")

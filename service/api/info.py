@@ -16,7 +16,13 @@ def info_values(dataplane: DataPlane) -> dict[str, Any]:
     return {
         "version": __version__,
         "contract_version": model.contract_version,
-        "model": {"preset": model.preset, "training_run": model.training_run, "engine": model.engine},
+        "model": {
+            "preset": model.preset,
+            "training_run": model.training_run,
+            "engine": model.engine,
+            "precision": model.precision,
+            "providers": list(model.providers),
+        },
         "scheme": model.scheme.name,
         "num_points": model.scheme.num_points,
         "mean_shape": np.round(model.scheme.mean_shape.reshape(-1), 3).tolist(),

@@ -48,6 +48,8 @@ class ModelModel(BaseModel):
     preset: str
     training_run: str
     engine: Literal["embedded", "triton"]
+    precision: str = Field(description="fp32, fp16 or int8")
+    providers: list[str] = Field(description="Execution providers that run the network; none for engine triton")
 
 
 class LimitsModel(BaseModel):

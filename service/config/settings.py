@@ -12,6 +12,8 @@ from typing import Annotated, Literal
 from pydantic import DirectoryPath, Field, FilePath, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from red_align.engine.providers import parse_providers
+from red_align.engine.variants import Precision
 from red_align.errors import ConfigurationError
 from red_align.media.reader import MAX_FRAME_PIXELS
 from service.config.files import JwksFile, KeysFile, TokenKeys, check_tls, refused
@@ -40,6 +42,15 @@ class Settings(BaseSettings):
         "embedded", description="Who runs the network: ONNX Runtime in this process, or a Triton server."
     )
     model_dir: DirectoryPath = Field(MODEL_FOLDER, description="Folder with red.onnx and red_acquire.onnx (embedded).")
+    providers: str = Field(
+        "cpu",
+        description="Execution providers of ONNX Runtime by preference, separated by commas (embedded): cpu, cuda, "
+        "tensorrt, openvino, coreml, directml; cuda:1 and openvino:GPU name a device too.",
+    )
+    precision: Precision | None = Field(
+        None,
+        description="fp32, fp16 or int8, where RED_MODEL_DIR has it (embedded); by default what is there.",
+    )
     engine_threads: Count = Field(default_factory=_default_threads, description="Threads of one network call.")
     engine_max_batch: Count = Field(16, description="Most faces in one network call.")
     sequence_idle_s: float = Field(30.0, gt=0, description="Seconds after which an unused sequence expires.")
@@ -188,6 +199,15 @@ class Settings(BaseSettings):
                 f"RED_HOST {known['host']} is not loopback and nobody would be asked for a key: set "
                 "RED_API_KEYS_FILE or RED_JWT_JWKS_FILE, or RED_ALLOW_ANONYMOUS=true"
             )
+        return value
+
+    @field_validator("providers")
+    @classmethod
+    def _providers_exist(cls, value: str) -> str:
+        try:
+            parse_providers(value)
+        except ConfigurationError as error:
+            raise refused(error.message) from error
         return value
 
     @field_validator("tls_client_ca")

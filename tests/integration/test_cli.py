@@ -51,6 +51,20 @@ def test_a_clip_becomes_json_with_a_progress_bar_and_an_overlay(tmp_path: Path) 
     assert inside > 0.9 * changed.sum()
 
 
+def test_info_says_what_runs_and_a_clip_where_it_ran(short_clip: Path, tmp_path: Path) -> None:
+    done = red_align("info", "--providers", "cpu")
+    assert done.returncode == 0, done.stderr
+    values = dict(line.split(maxsplit=2)[0::2] for line in done.stdout.splitlines() if line.startswith("runs"))
+    assert values == {"runs": "cpu"}
+    assert "providers present     cpu" in done.stdout
+    done = red_align(short_clip, "-o", tmp_path / "out.json", "--providers", "cpu")
+    assert "(fp32 on cpu)" in done.stderr
+    done = red_align(short_clip, "-o", tmp_path / "none.json", "--providers", "directml")
+    assert done.returncode == 1
+    assert "red-align: execution provider 'directml' is missing" in done.stderr
+    assert not (tmp_path / "none.json").exists()
+
+
 def enlarged(image: Image, factor: int) -> Image:
     size = (image.shape[1] * factor, image.shape[0] * factor)
     return cv2.resize(image, size, interpolation=cv2.INTER_CUBIC)  # type: ignore[return-value]

@@ -39,10 +39,16 @@ def make_triton(tmp_path: Path) -> Iterator[Make]:
             candidates: int = 64,
             strategy: Strategy = "oldest",
             idle_s: float = 60.0,
+            instances: int = 1,
         ) -> TritonProcess:
             folder = tmp_path / f"triton{next(count)}"
             options = ServeOptions(
-                gpu=False, max_batch=max_batch, candidates=candidates, strategy=strategy, idle_s=idle_s
+                gpu=False,
+                max_batch=max_batch,
+                candidates=candidates,
+                strategy=strategy,
+                idle_s=idle_s,
+                instances=instances,
             )
             repository = make_repository(graphs, folder / "models", options, delay_s)
             return stack.enter_context(triton_server(repository, folder / "server"))

@@ -29,11 +29,14 @@ class TritonPythonModel:
         self.outputs = [output["name"] for output in self.config["output"]]
         self.inputs = [entry["name"] for entry in self.config["input"]]
         options = ort.SessionOptions()
-        options.intra_op_num_threads = 1
+        options.intra_op_num_threads = int(self._parameter("intra_op_thread_count", "1"))
         file = Path(args["model_repository"]) / args["model_version"] / "model.onnx"
         self.session = ort.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
         self.kept: dict[Any, tuple[np.ndarray, float]] = {}
-        self.delay_s = float(self.config["parameters"].get("delay_s", {"string_value": "0"})["string_value"])
+        self.delay_s = float(self._parameter("delay_s", "0"))
+
+    def _parameter(self, name: str, usual: str) -> str:
+        return str(self.config["parameters"].get(name, {"string_value": usual})["string_value"])
 
     def execute(self, requests: list[Any]) -> list[Any]:
         time.sleep(self.delay_s)

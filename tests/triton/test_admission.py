@@ -53,6 +53,20 @@ async def test_a_gateway_that_may_have_more_than_the_server_admits_says_so(
         assert "admits 4 sequences, RED_MAX_SEQUENCES allows 5" in caplog.text
 
 
+async def test_each_instance_of_a_model_admits_its_own_candidates(
+    make_triton: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = make_triton(candidates=2, max_batch=2, instances=2)
+    crops = moving_faces(3, 5)
+    async with engine_of(server.url, admission_s=0.3, max_sequences=5) as engine:
+        assert "admits 4 sequences, RED_MAX_SEQUENCES allows 5" in caplog.text
+        inside = [Stream(engine, f"{i}") for i in range(4)]
+        for t in range(3):
+            await asyncio.gather(*(s.step(crops[t, i]) for i, s in enumerate(inside)))
+        with pytest.raises(Overloaded):
+            await Stream(engine, "late").step(crops[0, 4])
+
+
 async def test_a_gateways_own_limit_is_raised_before_the_server_is_asked(make_triton: Make) -> None:
     server = make_triton(candidates=4, max_batch=2)
     crops = moving_faces(2, 2)

@@ -51,6 +51,16 @@ def test_a_missing_model_is_named(tmp_path: Path) -> None:
     assert "red.onnx" in failed_start(MODEL_DIR=str(tmp_path))
 
 
+def test_a_provider_that_is_missing_is_named_with_what_brings_it() -> None:
+    said = failed_start(PROVIDERS="directml,cpu")
+    assert "execution provider 'directml' is missing" in said
+    assert "red-align[directml]" in said
+
+
+def test_a_precision_that_the_model_does_not_have_is_named() -> None:
+    assert "no folder 'fp16'" in failed_start(PRECISION="fp16")
+
+
 @pytest.mark.parametrize("name", ["HTTP_PORT", "GRPC_PORT"])
 def test_a_port_in_use_is_named(name: str) -> None:
     with socket.socket() as taken:

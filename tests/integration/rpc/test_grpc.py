@@ -221,6 +221,7 @@ def test_info_is_the_same_as_over_rest(stub: Stub, server: RunningServer) -> Non
     assert list(info.mean_shape) == pytest.approx(rest["mean_shape"])
     assert {f.name: getattr(info.limits, f.name) for f in info.limits.DESCRIPTOR.fields} == rest["limits"]
     assert {f.name: getattr(info.model, f.name) for f in info.model.DESCRIPTOR.fields} == rest["model"]
+    assert (info.model.precision, list(info.model.providers)) == ("fp32", ["cpu"])
 
 
 def test_health_and_reflection_know_the_service(server: RunningServer) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from concurrent.futures import Future
+from dataclasses import replace
 
 import pytest
 
-from red_align.engine.base import StepRequest, StepResult
+from red_align.contract import CONTRACT_VERSION
+from red_align.engine.base import ModelInfo, StepRequest, StepResult
 from red_align.engine.onnx_engine import OnnxEngine
 from red_align.errors import Overloaded, SequenceUnknown
+from red_align.schemes import IBUG68
 from red_align.tracking.detector import YuNetDetector
 from service import lifecycle
 from service.config.settings import MODEL_FOLDER, Settings
@@ -76,3 +79,12 @@ async def test_what_else_fails_ends_the_start() -> None:
         await lifecycle.start(dataplane)
     assert not dataplane.ready
     await lifecycle.close(dataplane)
+
+
+def test_the_log_says_what_runs_where() -> None:
+    info = ModelInfo("edge", "run", CONTRACT_VERSION, IBUG68, 4, "embedded", "int8", ("cuda", "cpu"))
+    first, second = lifecycle.engine_lines(info)
+    assert first == "ready: edge from run run, ibug68, embedded, int8 on cuda, cpu"
+    assert second.startswith("instructions of this CPU for int8: ")
+    (only,) = lifecycle.engine_lines(replace(info, engine="triton", precision="fp32", providers=()))
+    assert only == "ready: edge from run run, ibug68, triton, fp32"

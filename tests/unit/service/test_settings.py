@@ -34,12 +34,15 @@ def test_wrong_values_are_reported_together_by_the_name_of_the_variable(monkeypa
         "DETECT_EVERY": "0",
         "TRACK_LOST_THRESHOLD": "1.5",
         "LOG_LEVEL": "LOUD",
+        "PROVIDERS": "cpu,abacus",
+        "PRECISION": "fp64",
     }.items():
         monkeypatch.setenv(f"RED_{name}", value)
     with pytest.raises(ConfigurationError) as caught:
         read_settings()
-    for name in ("RED_HTTP_PORT", "RED_DETECT_EVERY", "RED_TRACK_LOST_THRESHOLD", "RED_LOG_LEVEL"):
-        assert name in caught.value.message
+    for name in ("HTTP_PORT", "DETECT_EVERY", "TRACK_LOST_THRESHOLD", "LOG_LEVEL", "PROVIDERS", "PRECISION"):
+        assert f"RED_{name}" in caught.value.message
+    assert "'abacus' is none of cpu, cuda" in caught.value.message
 
 
 def test_what_settings_refer_to_is_reported_with_them(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from export.repository import plans
 from export.repository.triton_config import ServeOptions
 from export.repository.triton_repository import write_repository
 from red_align import contract
-from red_align.engine.triton_config import model_info
+from red_align.engine.triton_config import model_info, sequence_slots
 from red_align.errors import ModelMismatch
 from service.config.settings import MODEL_FOLDER
 
@@ -88,7 +88,7 @@ def test_the_gateway_takes_what_the_exporter_writes_and_knows_the_model(reposito
     info = model_info(*configs(repository))
     assert (info.preset, info.training_run) == (metadata["preset"], metadata["training_run"])
     assert info.memory_size == int(metadata["memory"])
-    assert info.engine == "triton"
+    assert (info.engine, info.precision, info.providers) == ("triton", "fp32", ())
 
 
 def test_direct_scheduling_cpu_and_limits_are_a_matter_of_flags(tmp_path: Path) -> None:
@@ -99,6 +99,26 @@ def test_direct_scheduling_cpu_and_limits_are_a_matter_of_flags(tmp_path: Path) 
     assert (step.max_batch_size, step.sequence_batching.max_sequence_idle_microseconds) == (4, 7_500_000)
     assert [(g.count, g.kind) for g in step.instance_group] == [(2, pb.ModelInstanceGroup.KIND_CPU)]
     assert step.backend == "onnxruntime"
+    assert sequence_slots(step) == 8  # 4 of each instance
+
+
+@pytest.mark.parametrize(
+    ("flags", "instances", "threads"),
+    [
+        (["--cpu"], 2, "1"),
+        (["--cpu", "--instances", "5", "--threads", "3"], 5, "3"),
+        ([], 1, ""),
+        (["--threads", "3"], 1, ""),
+    ],
+)
+def test_instances_and_threads_of_a_cpu_are_a_matter_of_flags(
+    tmp_path: Path, flags: list[str], instances: int, threads: str
+) -> None:
+    assert main(["repository", str(MODEL_FOLDER), str(tmp_path), "--candidates", "10", *flags]) == 0
+    for config in configs(tmp_path):
+        assert [group.count for group in config.instance_group] == [instances]
+        assert config.parameters["intra_op_thread_count"].string_value == threads
+    assert sequence_slots(configs(tmp_path)[0]) == 10 * instances
 
 
 def test_a_tensorrt_repository_has_sources_and_a_script_that_builds_each_plan_once(tmp_path: Path) -> None:
