@@ -86,10 +86,11 @@ class DataPlane:
             settings.track_lost_threshold,
             settings.track_activation_threshold,
         )
-        # Streams take turns in few threads, in the order of their frames: more threads than cores were measured to
-        # answer the unlucky stream much later and none sooner. One that waits for a Triton server needs no core.
+        # Streams take turns in few threads, in the order of their frames: many more threads than cores were measured to
+        # answer the unlucky stream much later. Twice as many keep the cores busy while others wait for a decoder, and
+        # one that hangs holds up nobody. A thread that waits for a Triton server needs no core.
         in_process = settings.engine == "embedded"
-        live = settings.workers if in_process else max(settings.workers, settings.engine_max_batch)
+        live = 2 * settings.workers if in_process else max(2 * settings.workers, settings.engine_max_batch)
         self.live_threads = ThreadPoolExecutor(live, thread_name_prefix="live")
         # One for each clip: none waits for another's decoder.
         self.clip_threads = ThreadPoolExecutor(settings.max_uploads, thread_name_prefix="clip")
