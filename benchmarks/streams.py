@@ -49,7 +49,7 @@ CHECKED = 16
 
 @dataclass(frozen=True)
 class Row:
-    """One measurement. Times a frame are milliseconds of one core; ``memory_mb`` of one stream is all of the server's."""
+    """One measurement. Times a frame are milliseconds of one core; the memory of one stream is the whole server's."""
 
     server: str
     kind: str

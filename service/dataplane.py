@@ -101,6 +101,8 @@ class DataPlane:
             live,
         )
         self.ready = False
+        self.peers_ready = True
+        """Whether all other processes behind the same ports are ready, where there are any."""
         self.draining = asyncio.Event()
         """Set when the service is to go away: streams are sent elsewhere, uploads finish."""
         self.auth = _make_authenticator(settings)
@@ -214,6 +216,12 @@ class DataPlane:
         self, options: StreamOptions, calls: ThreadCalls, *, same_clock: bool
     ) -> AsyncIterator[tuple[Lease, Tracker]]:
         """A tracker that stands where the stream stood, under a lease of its name, which ends with the block."""
+        if options.stream_id and self.settings.processes > 1:
+            raise InvalidRequest(
+                f"streams have no names here: {self.settings.processes} processes serve them (RED_PROCESSES), and the "
+                "next request may reach another one; continue with a resume token",
+                limit="processes",
+            )
         tracker = self._tracker(options.max_faces)
         lease = self.kept.lease(options.tenant, options.stream_id)
 
