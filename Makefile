@@ -11,7 +11,7 @@ export RED_HTTP_PORT ?= 8080
 export RED_GRPC_PORT ?= 8081
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve check unit test test-triton lint train eval export repository bench bench-triton bench-pipeline bench-budget bench-growth bench-guard fuzz soak faults proto compose-tool clean
+.PHONY: help demo serve check unit test test-triton lint train eval export repository bench bench-triton bench-pipeline bench-budget bench-growth bench-guard bench-streams fuzz soak faults proto compose-tool clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +53,9 @@ repository: $(DEV)/.done ## a Triton model repository of the shipped model in ou
 
 bench: $(DEV)/.done ## what the network and a tracker's frame cost, over one face detection
 	$(DEV)/bin/python -m benchmarks.speed
+
+bench-streams: $(DEV)/.done ## 1 to 64 live streams side by side: frames a second, round trips, cost; writes out/bench/streams.json
+	$(DEV)/bin/python -m benchmarks.streams
 
 bench-triton: $(DEV)/.done $(TRITON)/.done ## steps embedded and on a Triton server, how they travel, whole gateways
 	$(DEV)/bin/python -m benchmarks.engines

@@ -19,15 +19,19 @@ def serve(arguments: Sequence[str]) -> int:
     from service.observability.logs import configure_logs
     from service.observability.tracing import configure_tracing, end_tracing
     from service.server import serve as serve_until_stopped
+    from service.supervisor import supervise
 
     settings = read_settings()
     configure_logs(settings.log_level, settings.log_format)
-    configure_tracing(settings.otlp_endpoint)
 
     def announce(http: int, rpc: int) -> None:
         scheme = "https" if settings.tls_cert else "http"
         print(f"red-align is ready: {scheme}://{settings.host}:{http}  grpc://{settings.host}:{rpc}", flush=True)
 
+    if settings.processes > 1:
+        supervise(settings, announce)
+        return 0
+    configure_tracing(settings.otlp_endpoint)
     try:
         asyncio.run(serve_until_stopped(settings, announce))
     finally:

@@ -86,10 +86,11 @@ class DataPlane:
             settings.track_lost_threshold,
             settings.track_activation_threshold,
         )
-        # Streams take turns in few threads, in the order of their frames: more threads than cores were measured to
-        # answer the unlucky stream much later and none sooner. One that waits for a Triton server needs no core.
+        # Streams take turns in few threads, in the order of their frames: many more threads than cores were measured to
+        # answer the unlucky stream much later. Twice as many keep the cores busy while others wait for a decoder, and
+        # one that hangs holds up nobody. A thread that waits for a Triton server needs no core.
         in_process = settings.engine == "embedded"
-        live = settings.workers if in_process else max(settings.workers, settings.engine_max_batch)
+        live = 2 * settings.workers if in_process else max(2 * settings.workers, settings.engine_max_batch)
         self.live_threads = ThreadPoolExecutor(live, thread_name_prefix="live")
         # One for each clip: none waits for another's decoder.
         self.clip_threads = ThreadPoolExecutor(settings.max_uploads, thread_name_prefix="clip")
@@ -100,6 +101,8 @@ class DataPlane:
             live,
         )
         self.ready = False
+        self.peers_ready = True
+        """Whether all other processes behind the same ports are ready, where there are any."""
         self.draining = asyncio.Event()
         """Set when the service is to go away: streams are sent elsewhere, uploads finish."""
         self.auth = _make_authenticator(settings)
@@ -213,6 +216,12 @@ class DataPlane:
         self, options: StreamOptions, calls: ThreadCalls, *, same_clock: bool
     ) -> AsyncIterator[tuple[Lease, Tracker]]:
         """A tracker that stands where the stream stood, under a lease of its name, which ends with the block."""
+        if options.stream_id and self.settings.processes > 1:
+            raise InvalidRequest(
+                f"streams have no names here: {self.settings.processes} processes serve them (RED_PROCESSES), and the "
+                "next request may reach another one; continue with a resume token",
+                limit="processes",
+            )
         tracker = self._tracker(options.max_faces)
         lease = self.kept.lease(options.tenant, options.stream_id)
 

@@ -7,7 +7,9 @@ import contextlib
 import logging
 import math
 import signal
+import socket
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import uvicorn
 
@@ -20,6 +22,7 @@ from service.config.settings import Settings
 from service.dataplane import DataPlane
 from service.factory import make_dataplane
 from service.observability.logs import with_request_ids
+from service.peers import Peers, shared_socket
 
 log = logging.getLogger(__name__)
 
@@ -33,12 +36,15 @@ class _Uvicorn(uvicorn.Server):
         yield
 
 
-async def serve(settings: Settings, on_ready: Callable[[int, int], None] | None = None) -> None:
+async def serve(
+    settings: Settings, on_ready: Callable[[int, int], None] | None = None, peers: Peers | None = None
+) -> None:
     """Serve until SIGINT or SIGTERM. Both servers listen at once and answer "not ready" until the engine was reached.
 
     Args:
         settings: The settings.
         on_ready: Called with the HTTP and gRPC port when the engine was reached.
+        peers: The other processes behind the same ports, where this is one of several (see service.supervisor).
 
     Raises:
         ConfigurationError: A setting is wrong, such as a port that is in use.
@@ -50,13 +56,17 @@ async def serve(settings: Settings, on_ready: Callable[[int, int], None] | None 
         loop.add_signal_handler(number, stop.set)
     dataplane = make_dataplane(settings)
     try:
-        await _serve_both(settings, dataplane, stop, on_ready)
+        await _serve_both(settings, dataplane, stop, on_ready, peers)
     finally:
         await lifecycle.close(dataplane)
 
 
 async def _serve_both(
-    settings: Settings, dataplane: DataPlane, stop: asyncio.Event, on_ready: Callable[[int, int], None] | None
+    settings: Settings,
+    dataplane: DataPlane,
+    stop: asyncio.Event,
+    on_ready: Callable[[int, int], None] | None,
+    peers: Peers | None,
 ) -> None:
     app, connection = with_timeouts(with_request_ids(create_app(dataplane)), settings.client_timeout_s)
     config = uvicorn.Config(
@@ -73,11 +83,16 @@ async def _serve_both(
         ssl_keyfile=settings.tls_key,
     )
     http = _Uvicorn(config)
-    rpc = GrpcServer(dataplane)
+    rpc = GrpcServer(dataplane, share_port=peers is not None)
     await rpc.start()
-    serving = asyncio.create_task(_run_http(http))
+    shared = [shared_socket(settings.host, settings.http_port, "RED_HTTP_PORT")] if peers is not None else None
+    if peers is not None:
+        dataplane.peers_ready = False
+        peers.listen(partial(setattr, dataplane, "peers_ready"), stop.set)
+    serving = asyncio.create_task(_run_http(http, shared))
     starting = asyncio.create_task(lifecycle.start(dataplane))
     stopping = asyncio.create_task(stop.wait())
+    telling = [asyncio.create_task(dataplane.metrics.keep_told())] if peers is not None else []
     try:
         while not http.started and not serving.done():  # noqa: ASYNC110 - uvicorn has no event for it
             await asyncio.sleep(0.02)
@@ -89,11 +104,13 @@ async def _serve_both(
         if starting.done():
             starting.result()
             await rpc.set_serving()
+            if peers is not None:
+                peers.announce_ready()
             if on_ready is not None:
                 on_ready(http_port, rpc.port)
         await stopping
     finally:
-        for task in (starting, stopping):
+        for task in (starting, stopping, *telling):
             task.cancel()
         dataplane.ready = False
         dataplane.draining.set()
@@ -101,6 +118,6 @@ async def _serve_both(
         await asyncio.gather(starting, stopping, serving, rpc.stop(settings.grace_s), return_exceptions=True)
 
 
-async def _run_http(http: uvicorn.Server) -> None:
+async def _run_http(http: uvicorn.Server, sockets: list[socket.socket] | None) -> None:
     with contextlib.suppress(SystemExit):  # what uvicorn raises where the port is taken
-        await http.serve()
+        await http.serve(sockets)

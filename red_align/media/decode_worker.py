@@ -57,11 +57,12 @@ def main(arguments: list[str]) -> int:
 def _serve_frame(wire: Connection, memory: Memory, data: bytes, limits: DecodeLimits) -> None:
     """One JPEG or PNG."""
     try:
-        image = decode_frame(data, limits.check)
+        image = decode_frame(data, limits.check, memory.view)
     except (RedAlignError, MemoryError) as error:
         _send(wire, "error", *_plain(error))
         return
-    memory.put(image, 0)
+    if not np.shares_memory(image, memory.view(image.shape)):
+        memory.put(image, 0)
     _send(wire, "picture", *image.shape)
 
 
@@ -127,10 +128,14 @@ class Memory:
             self._map = mmap.mmap(self._fd, 0)
         return self._map
 
+    def view(self, shape: tuple[int, ...], offset: int = 0) -> NDArray[np.uint8]:
+        """Where a picture of that shape lies."""
+        size = math.prod(shape)
+        return np.frombuffer(self.reach(offset + size), np.uint8, size, offset).reshape(shape)
+
     def put(self, image: NDArray[np.uint8], offset: int) -> None:
         """Write a picture."""
-        view = np.frombuffer(self.reach(offset + image.nbytes), np.uint8, image.nbytes, offset)
-        view.reshape(image.shape)[...] = image
+        self.view(image.shape, offset)[...] = image
 
 
 class Ring:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import simplejpeg
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
@@ -24,6 +25,7 @@ GIF_DEFAULT_S = 0.1
 warnings.simplefilter("ignore", Image.DecompressionBombWarning)
 
 SizeCheck = Callable[[int, int], None]
+Room = Callable[[tuple[int, int, int]], NDArray[np.uint8]]
 
 
 def is_image(head: bytes) -> bool:
@@ -41,12 +43,13 @@ def is_image(head: bytes) -> bool:
     return head.startswith(starts)
 
 
-def decode_frame(data: bytes, check: SizeCheck) -> NDArray[np.uint8]:
+def decode_frame(data: bytes, check: SizeCheck, room: Room | None = None) -> NDArray[np.uint8]:
     """Decode one JPEG or PNG.
 
     Args:
         data: The file's bytes.
         check: Called with width and height as stored, pixels, before decoding; raises TooLarge.
+        room: Gives an array of a shape to decode into, where the decoder can; by default a new one.
 
     Returns:
         RGB uint8 [H, W, 3], upright (the EXIF orientation is applied).
@@ -60,7 +63,23 @@ def decode_frame(data: bytes, check: SizeCheck) -> NDArray[np.uint8]:
         Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as image,
     ):
         check(*image.size)
-        return _upright_rgb(image)
+        plain = _plain_jpeg(image, data, room or (lambda shape: np.empty(shape, np.uint8)))
+        return _upright_rgb(image) if plain is None else plain
+
+
+def _plain_jpeg(image: Image.Image, data: bytes, room: Room) -> NDArray[np.uint8] | None:
+    """An upright JPEG in colours or grey, by libjpeg-turbo straight into its place: Pillow copies it twice more.
+
+    None for any other picture, and for one with the least fault: what of that is let pass is Pillow's to say.
+    """
+    if image.format != "JPEG" or image.mode not in ("RGB", "L"):
+        return None
+    if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
+        return None
+    try:
+        return np.asarray(simplejpeg.decode_jpeg(data, buffer=room((image.height, image.width, 3))), np.uint8)
+    except ValueError:
+        return None
 
 
 class ImageReader:

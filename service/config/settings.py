@@ -7,7 +7,7 @@ import os
 import tempfile
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import DirectoryPath, Field, FilePath, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -25,8 +25,9 @@ Unit = Annotated[float, Field(ge=0.0, le=1.0)]
 Count = Annotated[int, Field(ge=1)]
 
 
-def _default_threads() -> int:
-    return max(1, min(4, len(os.sched_getaffinity(0))))
+def _default_threads(known: dict[str, Any]) -> int:
+    """The cores, at most four, shared out among the processes."""
+    return max(1, min(4, len(os.sched_getaffinity(0)) // int(known.get("processes", 1))))
 
 
 class Settings(BaseSettings):
@@ -37,6 +38,14 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="Address both servers listen on.")
     http_port: int = Field(8080, ge=0, le=65535, description="Port of REST; 0 picks a free one.")
     grpc_port: int = Field(8081, ge=0, le=65535, description="Port of gRPC; 0 picks a free one.")
+
+    processes: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="Gateway processes that share both ports, each with an engine of its own. All other bounds are "
+        "those of one process.",
+    )
 
     engine: Literal["embedded", "triton"] = Field(
         "embedded", description="Who runs the network: ONNX Runtime in this process, or a Triton server."
@@ -169,7 +178,7 @@ class Settings(BaseSettings):
     decode_threads: Count = Field(2, description="Threads of one clip's video decoder.")
     workers: Count = Field(
         default_factory=_default_threads,
-        description="Threads that cut crops and detect faces, and processes that decode live frames.",
+        description="Frames of live streams that are worked on at once; as many more wait for their decoder meanwhile.",
     )
     temp_dir: Path = Field(
         default_factory=lambda: Path(tempfile.gettempdir()) / f"red-align-{os.getuid()}",

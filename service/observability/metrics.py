@@ -1,10 +1,18 @@
-"""Prometheus metrics of one data plane, each with its unit in its name; no tenant, stream or picture is in them."""
+"""Prometheus metrics of one data plane, each with its unit in its name; no tenant, stream or picture is in them.
+
+Where several processes serve (service.supervisor), prometheus_client puts their values into files of one folder, and
+each process answers for all: counters and histograms are added up and stay when a process ends; gauges are those of the
+processes that run, each told once a second.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import os
 from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
 
 from red_align.frames import FrameResult
 
@@ -18,6 +26,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self._registry = registry = CollectorRegistry()
+        self._gauges: list[tuple[Gauge, Callable[[], float]]] = []
 
         def seconds(name: str, what: str) -> Histogram:
             return Histogram(f"red_{name}_seconds", what, buckets=_SECONDS, registry=registry)
@@ -64,8 +73,24 @@ class Metrics:
             what: Its description.
             value: Read whenever the metrics are asked for.
         """
-        Gauge(f"red_{name}", what, registry=self._registry).set_function(value)
+        gauge = Gauge(f"red_{name}", what, registry=self._registry, multiprocess_mode="livesum")
+        self._gauges.append((gauge, value))
+
+    async def keep_told(self) -> None:
+        """Tell the gauges to the other processes once a second, until cancelled."""
+        while True:
+            self._read_gauges()
+            await asyncio.sleep(1.0)
 
     def text(self) -> bytes:
-        """All of them in Prometheus's text format."""
-        return generate_latest(self._registry)
+        """All of them in Prometheus's text format, those of all processes."""
+        self._read_gauges()
+        if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+            return generate_latest(self._registry)
+        of_all = CollectorRegistry()
+        MultiProcessCollector(of_all)  # type: ignore[no-untyped-call]
+        return generate_latest(of_all)
+
+    def _read_gauges(self) -> None:
+        for gauge, value in self._gauges:
+            gauge.set(value())

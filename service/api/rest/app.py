@@ -76,6 +76,8 @@ def _add_health(app: FastAPI, dataplane: DataPlane) -> None:
     async def readyz() -> dict[str, str]:
         if not dataplane.ready:
             raise NotReady("the service is not ready")
+        if not dataplane.peers_ready:
+            raise NotReady("another process of the service is not ready")
         return {"status": "ready"}
 
     @app.get("/metrics", response_class=Response, summary="Prometheus metrics.", include_in_schema=False)

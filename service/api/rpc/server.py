@@ -22,12 +22,13 @@ class GrpcServer:
 
     Args:
         dataplane: What it serves.
+        share_port: Whether other processes of this service listen on the same port.
 
     Raises:
         ConfigurationError: The port is in use.
     """
 
-    def __init__(self, dataplane: DataPlane) -> None:
+    def __init__(self, dataplane: DataPlane, *, share_port: bool = False) -> None:
         settings = dataplane.settings
         self._server = grpc.aio.server(
             # Calls that have not begun to be streams or uploads yet, and those of monitors, are bounded as well.
@@ -38,7 +39,7 @@ class GrpcServer:
                 # A client whose machine died never says so; without an answer to pings its call ends.
                 ("grpc.keepalive_time_ms", 30_000),
                 ("grpc.keepalive_timeout_ms", 10_000),
-                ("grpc.so_reuseport", 0),  # A port in use is an error, not a shared port.
+                ("grpc.so_reuseport", int(share_port)),  # Else a port in use is an error.
             ],
         )
         self._health = health.aio.HealthServicer()

@@ -13,6 +13,7 @@ import pytest
 from red_align.v1 import face_landmarks_pb2 as pb
 from tests.integration.rpc.test_grpc import Stub, config, encoded
 from tests.support.media import carphone_frames, jpeg
+from tests.support.rest import gauge, wait_until
 from tests.support.servers import RunningServer, running_server
 
 
@@ -50,3 +51,22 @@ def test_a_stream_outlives_its_decoders(number: int, reported: str) -> None:
         assert 1 <= len(decoders(server)) <= 2
         assert server.stop() == 0
         assert "Traceback" not in "".join(server.lines)
+
+
+def test_a_frame_whose_decoder_hangs_holds_up_no_other_stream() -> None:
+    picture = encoded(jpeg(carphone_frames()[0]), 0.0)
+    with (
+        running_server(DECODE_TIMEOUT_S="2", DECODE_SPARE="1", WORKERS="1") as server,
+        grpc.insecure_channel(server.grpc) as channel,
+    ):
+        (hung,) = decoders(server)
+        hung.send_signal(signal.SIGSTOP)
+        wait_until(lambda: hung.status() == psutil.STATUS_STOPPED)
+        held = Stub(channel).AlignStream(iter([config(), picture]), timeout=60)
+        wait_until(lambda: gauge(server, "streams") == 1)
+        time.sleep(0.3)
+        began = time.monotonic()
+        answer = next(Stub(channel).AlignStream(iter([config(), picture]), timeout=60))
+        assert len(answer.frame.faces) == 1
+        assert time.monotonic() - began < 1.5
+        assert "did not answer" in next(held).frame.error.message

@@ -66,3 +66,11 @@ def test_what_settings_refer_to_is_reported_with_them(monkeypatch: pytest.Monkey
     for name in wrong:
         assert f"RED_{name}" in caught.value.message, caught.value.message
     assert "secret-that" not in caught.value.message
+
+
+def test_processes_share_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(8)))
+    for processes, threads in ((1, 4), (2, 4), (4, 2), (16, 1)):
+        monkeypatch.setenv("RED_PROCESSES", str(processes))
+        settings = read_settings()
+        assert (settings.workers, settings.engine_threads) == (threads, threads)

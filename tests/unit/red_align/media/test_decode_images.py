@@ -11,6 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import simplejpeg
 from PIL import Image as Pillow
 
 from red_align.errors import BadFrame, RedAlignError, TooLarge, UnreadableMedia
@@ -94,6 +95,28 @@ def test_a_jpeg_turned_by_exif_comes_upright(tmp_path: Path, orientation: int) -
     assert image.shape == upright.shape
     assert np.abs(image.astype(int) - upright).mean() < 4.0
     assert np.array_equal(decode_frame(path.read_bytes(), LIMITS.check), image)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+@pytest.mark.parametrize("options", [{"subsampling": 0}, {"subsampling": 2}, {"progressive": True}], ids=str)
+def test_an_upright_jpeg_decodes_into_the_room_it_is_given_to_the_pixels_of_pillow(
+    mode: str, options: dict[str, int]
+) -> None:
+    data = io.BytesIO()
+    Pillow.fromarray(astronaut()).convert(mode).save(data, "JPEG", quality=85, **options)
+    memory = np.zeros(astronaut().nbytes, np.uint8)
+    image = decode_frame(data.getvalue(), LIMITS.check, lambda shape: memory.reshape(shape))
+    assert np.shares_memory(image, memory)
+    np.testing.assert_array_equal(image, np.asarray(Pillow.open(data).convert("RGB")))
+
+
+def test_a_jpeg_with_a_fault_that_pillow_lets_pass_is_a_picture() -> None:
+    data = jpeg(astronaut())
+    at = data.index(b"\xff\xda")  # stray bytes before a marker: libjpeg warns and goes on
+    faulty = data[:at] + b"\0\0\0" + data[at:]
+    with pytest.raises(ValueError, match="extraneous"):
+        simplejpeg.decode_jpeg(faulty)
+    np.testing.assert_array_equal(decode_frame(faulty, LIMITS.check), decode_frame(data, LIMITS.check))
 
 
 @pytest.mark.parametrize("name", ["moving.gif", "moving.png", "moving.webp"])
