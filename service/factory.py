@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 
 from red_align.engine.base import Engine
+from red_align.engine.direct import DirectEngine
 from red_align.engine.onnx_engine import OnnxEngine
 from red_align.engine.triton_engine import TritonEngine
 from red_align.errors import ConfigurationError
@@ -33,7 +34,9 @@ def make_dataplane(settings: Settings) -> DataPlane:
         at_once=settings.workers,
     )
     metrics = Metrics()
-    return DataPlane(settings, make_engine(settings, metrics), detector, metrics)
+    engine = make_engine(settings, metrics)
+    parts_engine = make_parts_engine(settings) if settings.engine == "embedded" else engine
+    return DataPlane(settings, engine, detector, metrics, parts_engine)
 
 
 def make_engine(settings: Settings, metrics: Metrics | None = None) -> Engine:
@@ -66,4 +69,18 @@ def make_engine(settings: Settings, metrics: Metrics | None = None) -> Engine:
         idle_s=settings.sequence_idle_s,
         max_sequences=settings.max_sequences,
         on_batch=metrics.batch_size.observe if metrics is not None else None,
+    )
+
+
+def make_parts_engine(settings: Settings) -> Engine:
+    """The embedded engine of clips whose parts are tracked side by side, a core for each part.
+
+    Args:
+        settings: The model, and how many parts there may be.
+
+    Raises:
+        ModelMismatch: The model does not load, or keeps another contract.
+    """
+    return DirectEngine(
+        settings.model_dir, idle_s=settings.sequence_idle_s, max_sequences=settings.parallel_parts * settings.max_faces
     )

@@ -51,6 +51,7 @@ def _start(dataplane: DataPlane) -> None:
 
 def _close(dataplane: DataPlane) -> None:
     dataplane.engine.close()
+    dataplane.parts_engine.close()
     dataplane.decoders.close()
     for threads in (dataplane.live_threads, dataplane.clip_threads):
         threads.shutdown(wait=True)

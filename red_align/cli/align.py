@@ -29,6 +29,8 @@ class AlignJob:
         overlay: Video or picture to write with the points drawn on it; None for none.
         max_faces: Most faces to track at once.
         stride: Every stride-th frame is processed.
+        parallel: Parts of a long video that are tracked side by side, at most; not with an overlay, which needs the
+            frames.
         quiet: No progress bar.
     """
 
@@ -38,6 +40,7 @@ class AlignJob:
     overlay: Path | None
     max_faces: int
     stride: int
+    parallel: int = 1
     quiet: bool = False
 
 
@@ -54,7 +57,8 @@ def align_clip(job: AlignJob) -> bool:
         RedAlignError: The clip cannot be read, or the overlay cannot be written.
         OSError: A file cannot be opened or written.
     """
-    with track(job.clip, max_faces=job.max_faces, stride=job.stride) as clip:
+    parallel = job.parallel if job.overlay is None else 1
+    with track(job.clip, max_faces=job.max_faces, stride=job.stride, parallel=parallel) as clip:
         began = time.perf_counter()
         with _output(job.output) as out, tqdm(unit=" frames", disable=job.quiet, file=sys.stderr) as bar:
             _write(clip, job, out, bar)

@@ -108,6 +108,11 @@ class OnnxEngine:
             refused.set_exception(error)
             return refused
 
+    def answer(self, request: StepRequest) -> StepResult:
+        """Run one step in the caller's thread, beside what the engine's own thread runs; raises what futures raise."""
+        call = self._admitted(request) if request.sequence else _Call(request)
+        return self._run([call])[0]
+
     def end(self, sequence: str) -> None:
         """See Engine.end."""
         with self._lock:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from red_align.errors import BadFrame, InvalidRequest, RedAlignError, UnreadableMedia, all_errors
 from red_align.frames import Frame, VideoInfo
 from red_align.media.decode_process import DecodeProcess
+from red_align.media.keyframes import ClipIndex, KeyFrame, Span
 from red_align.media.reader import DecodeLimits
 
 KEPT_BYTES = 64 * 1024**2
@@ -56,7 +57,32 @@ class DecodePool:
 
     def open_media(self, path: Path, limits: DecodeLimits, stride: int = 1) -> IsolatedReader:
         """See red_align.media.reader.open_media; the stride is chosen here."""
-        return IsolatedReader(self, path, limits, stride)
+        return IsolatedReader(self, ("clip", str(path), astuple(limits), stride), stride)
+
+    def open_spans(self, path: Path, limits: DecodeLimits, spans: Sequence[Span], stride: int = 1) -> IsolatedReader:
+        """See red_align.media.spans.SpanReader; the stride is chosen here."""
+        parts = [astuple(span) for span in spans]
+        return IsolatedReader(self, ("spans", str(path), astuple(limits), stride, parts), stride)
+
+    def index_clip(self, path: Path, limits: DecodeLimits) -> ClipIndex | None:
+        """See red_align.media.keyframes.index_clip; None too where the process crashes or does not answer in time."""
+        process = self.take()
+        try:
+            process.send(msgpack.packb(("index", str(path), astuple(limits))))
+            kind, *answer = process.answer()
+        except UnreadableMedia:
+            process.kill()
+            return None
+        except BaseException:
+            process.kill()
+            raise
+        self.release(process)
+        if kind == "error":
+            raise _sent(answer)
+        if answer[0] is None:
+            return None
+        video, frame_count, keys = answer[0]
+        return ClipIndex(VideoInfo(*video), frame_count, tuple(KeyFrame(*key) for key in keys))
 
     def begin_frame(self, data: bytes, limits: DecodeLimits) -> PendingFrame:
         """Begin to decode one JPEG or PNG; waits until one may."""
@@ -163,12 +189,12 @@ class PendingFrame:
 
 
 class IsolatedReader:
-    """Implements red_align.media.reader.Reader over a process; raises what open_media raises there.
+    """Implements red_align.media.reader.Reader over a process; raises what it raises there when it opens the file.
 
     A frame's image is a view of memory that the process writes again: good until READ_AHEAD more frames were taken.
     """
 
-    def __init__(self, pool: DecodePool, path: Path, limits: DecodeLimits, stride: int) -> None:
+    def __init__(self, pool: DecodePool, request: tuple[Any, ...], stride: int) -> None:
         self.complete, self.count = True, 0
         self.warnings: list[str] = []
         self._pool, self._stride = pool, stride
@@ -176,7 +202,7 @@ class IsolatedReader:
         self._taken = 0
         self._process: DecodeProcess | None = pool.take()
         try:
-            self._process.send(msgpack.packb(("clip", str(path), astuple(limits), stride)))
+            self._process.send(msgpack.packb(request))
             answer = self._process.answer()
         except BaseException:
             self._end(reusable=False)

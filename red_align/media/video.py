@@ -61,6 +61,7 @@ class VideoReader:
         self.warnings: list[str] = []
         # The reader may be closed while a thread is still decoding.
         self._lock, self._closed = threading.Lock(), False
+        self._path = path
         self._container = _open(path)
         try:
             self._stream = _video_stream(self._container)
@@ -133,9 +134,24 @@ class VideoReader:
             self._bad_packets += 1
         elif ahead is not None:
             yield from self._frames_of(ahead)
+        yield from self._frames_of(self._end_of_stream())
+
+    def _end_of_stream(self) -> Any:
+        """A packet that makes the decoder give all frames that it still holds."""
         flush = av.Packet()
         flush.time_base = self._stream.time_base
-        yield from self._frames_of(flush)
+        return flush
+
+    def _rewind(self) -> None:
+        """Begin the packets anew, for readers of parts: what the first frame was is known."""
+        threads = self._stream.codec_context.thread_count
+        self._decoded.close()
+        self._container.close()
+        self._container = _open(self._path)
+        self._stream = _video_stream(self._container)
+        self._stream.codec_context.thread_count = threads
+        self._stream.thread_type = "AUTO"
+        self._packets = self._bad_packets = 0
 
     def _demux(self) -> Iterator[Any]:
         """Packets of the stream; a container that breaks off ends them."""

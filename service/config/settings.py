@@ -73,6 +73,15 @@ class Settings(BaseSettings):
 
     max_streams: Count = Field(64, description="Most live streams open at once.")
     max_uploads: Count = Field(16, description="Most uploads (clips) under way at once.")
+    max_parallel: Count = Field(
+        default_factory=_default_threads,
+        description="Most parts of one clip that are tracked side by side; a request that asks for more gets these.",
+    )
+    parallel_parts: Count = Field(
+        default_factory=_default_threads,
+        description="Most parts of clips that are tracked side by side, of all clips; a clip that finds none free is "
+        "tracked as one.",
+    )
     first_message_s: float = Field(
         10.0, gt=0, description="Timeout in seconds of the first message of a gRPC call, its config."
     )
