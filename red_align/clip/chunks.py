@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from red_align.media.keyframes import ClipIndex, KeyFrame, Span
 
-WARM_UP = 60
+WARM_UP = 90
 """Processed frames of a chunk that the chunk before answers too: its memory settles in them."""
 LEAST_CHUNK = 150
 """Processed frames of the shortest chunk; below that the warm-up would cost more than is won."""

@@ -252,11 +252,13 @@ def open_parallel(
     Returns:
         The run; None where the clip is too short for that, or cannot be split.
     """
+    if parallel == 1:
+        return None
     try:
         index = source.index()
     except RedAlignError:  # Whoever opens the clip then says why.
         return None
-    chunks = split(index, parallel, stride) if index is not None and parallel > 1 else []
+    chunks = split(index, parallel, stride) if index is not None else []
     if index is None or not chunks:
         return None
     return ParallelRun(source, index.video, chunks, parallel, make_tracker, stride)

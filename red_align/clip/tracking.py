@@ -181,8 +181,7 @@ def track(
         limits: Bounds of decoding; by default frames of up to 50 megapixels.
         isolated: Decode in a process of its own, so that a file that crashes a codec harms nothing else. Linux only.
         parallel: Parts of a long video that are tracked side by side, at most; 1 for none. Points then differ a little
-            from those of one part, after each joint of two; ``image`` is not to be had. The default engine is then one
-            whose network calls run side by side.
+            behind the joint of two parts, ``image`` is not to be had, and the default engine is another one.
 
     Returns:
         An iterator of FrameResult. Points and boxes are in pixels of the upright frame, float64; (0, 0) is the centre
@@ -210,19 +209,16 @@ def track(
         raise InvalidRequest(f"stride is {stride}, it must be 1 or more")
     if parallel < 1:
         raise InvalidRequest(f"parallel is {parallel}, it must be 1 or more")
-    tracker = Tracker(max_faces, engine=engine, detector=detector, options=options)
+    tracker = _tracker(max_faces, engine, detector, options)
     opened = _isolated if isolated else _local
     clip = opened(Path(source), limits or DecodeLimits(), stride)
-    if parallel > 1:
-        chosen = engine if engine is not None else direct_engine()
+    chosen = engine if engine is not None or parallel == 1 else direct_engine()
+    run = open_parallel(clip, parallel, lambda: _tracker(max_faces, chosen, detector, options), stride)
+    return ClipTrack(clip.open(), tracker, stride) if run is None else ParallelClipTrack(run, tracker)
 
-        def make_tracker() -> Tracker:
-            return Tracker(max_faces, engine=chosen, detector=detector, options=options)
 
-        run = open_parallel(clip, parallel, make_tracker, stride)
-        if run is not None:
-            return ParallelClipTrack(run, tracker)
-    return ClipTrack(clip.open(), tracker, stride)
+def _tracker(faces: int, engine: Engine | None, detector: Detector | None, options: TrackingOptions | None) -> Tracker:
+    return Tracker(faces, engine=engine, detector=detector, options=options)
 
 
 def _local(path: Path, limits: DecodeLimits, stride: int) -> Source:
