@@ -58,9 +58,9 @@ bench-streams: $(DEV)/.done ## 1 to 64 live streams side by side: frames a secon
 	$(DEV)/bin/python -m benchmarks.streams
 
 bench-triton: $(DEV)/.done $(TRITON)/.done ## steps embedded and on a Triton server, how they travel, whole gateways
-	$(DEV)/bin/python -m benchmarks.engines
-	$(DEV)/bin/python -m benchmarks.triton_transports
-	$(DEV)/bin/python -m benchmarks.engine_load
+	$(DEV)/bin/python -m benchmarks.engines.steps
+	$(DEV)/bin/python -m benchmarks.engines.transports
+	$(DEV)/bin/python -m benchmarks.engines.load
 
 bench-pipeline: $(DEV)/.done ## a frame from file to points against MediaPipe and dlib (CLIP=FILE, FLAGS="--size 640x480 ...")
 	$(DEV)/bin/python -m benchmarks.pipeline $(CLIP) $(FLAGS)

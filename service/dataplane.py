@@ -8,20 +8,24 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import anyio
 
+from red_align.clip.parallel import open_parallel
+from red_align.clip.sources import IsolatedSource
 from red_align.engine.base import Engine
 from red_align.errors import GoingAway, InvalidRequest, NotReady
 from red_align.media.decode_pool import DecodePool
 from red_align.media.reader import DecodeLimits
 from red_align.tracking.detector import Detector
-from red_align.tracking.options import TrackingOptions
+from red_align.tracking.options import Observer, TrackingOptions
 from red_align.tracking.state import TrackerState
 from red_align.tracking.tracker import Tracker
 from service.config.settings import Settings
 from service.limits.admission import Admission
+from service.limits.parts import PartSlots
 from service.limits.tenants import TenantLimits, Tenants
 from service.limits.timeouts import UploadLimits
 from service.observability.metrics import Metrics
@@ -29,6 +33,7 @@ from service.security.authenticator import Authenticator, TokenRules
 from service.security.credentials import read_jwks, read_keys
 from service.streams.clip import ClipRun
 from service.streams.live import LiveRun
+from service.streams.parallel_clip import ParallelClipRun, times_only
 from service.streams.registry import Lease, StreamRegistry
 from service.streams.resume_token import TokenSealer, read_token_keys
 from service.streams.threads import ThreadCalls
@@ -62,10 +67,17 @@ class ClipOptions(StreamOptions):
     Attributes:
         stride: Every stride-th frame is answered; 0 stands for 1.
         want_token: Whether its end has a resume token.
+        parallel: Most parts that are tracked side by side; 0 stands for 1.
     """
 
     stride: int = 1
     want_token: bool = False
+    parallel: int = 1
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether it is a segment of a stream, or may become one."""
+        return bool(self.want_token or self.stream_id or self.resume_token)
 
 
 class DataPlane:
@@ -74,8 +86,15 @@ class DataPlane:
     Made by service.factory, started and closed by service.lifecycle.
     """
 
-    def __init__(self, settings: Settings, engine: Engine, detector: Detector, metrics: Metrics | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        engine: Engine,
+        detector: Detector,
+        metrics: Metrics | None = None,
+    ) -> None:
         self.settings, self.engine, self.detector = settings, engine, detector
+        """Runs the network of clips whose parts are tracked side by side."""
         self.metrics = metrics or Metrics()
         self.limits = DecodeLimits(
             settings.max_frame_pixels, settings.decode_threads, settings.max_clip_frames, settings.max_clip_s
@@ -112,6 +131,7 @@ class DataPlane:
         )
         self.streams = Admission("max_streams", settings.max_streams)
         self.uploads = Admission("max_uploads", settings.max_uploads)
+        self.parts = PartSlots(settings.parallel_parts)
         self.upload_store = UploadStore(settings.temp_dir, settings.max_upload_bytes)
         self.upload_limits = UploadLimits(
             settings.client_timeout_s, settings.upload_min_bytes_per_s, settings.upload_grace_s
@@ -154,9 +174,12 @@ class DataPlane:
         if not 0 <= options.stride <= MAX_STRIDE:
             raise InvalidRequest(f"stride is {options.stride}, it must be 1 to {MAX_STRIDE}")
         stride, calls = options.stride or 1, ThreadCalls(self.clip_threads)
+        async with self._in_parts(path, options, calls) as parts:
+            if parts is not None:
+                yield parts
+                return
         with self.tenants.of(options.tenant) as tenant:
             async with self._begun(options, calls, same_clock=False) as (lease, tracker):
-                wanted = options.want_token or options.stream_id or options.resume_token
                 reader = await calls(lambda: self.decoders.open_media(path, self.limits, stride, planes=True))
                 run = ClipRun(
                     reader,
@@ -164,7 +187,7 @@ class DataPlane:
                     calls,
                     stride=stride,
                     first_index=_first_index(lease),
-                    seal=self._sealer(options.tenant) if wanted else None,
+                    seal=self._sealer(options.tenant) if options.goes_on else None,
                     rate_limit=tenant.frame if tenant.limited else None,
                     metrics=self.metrics,
                 )
@@ -176,6 +199,33 @@ class DataPlane:
                         lease.state = run.state
                         log.info("align: %d frames of a clip", run.answered)
                         await run.close()
+
+    @asynccontextmanager
+    async def _in_parts(
+        self, path: Path, options: ClipOptions, calls: ThreadCalls
+    ) -> AsyncIterator[ParallelClipRun | None]:
+        """The clip's parts, tracked side by side; None where it is not to be split, cannot be, or none is free."""
+        settings, stride = self.settings, options.stride or 1
+        # Segments need their last state, and a rate limit would be spent on frames that nobody asked for yet.
+        wanted = 1 if options.goes_on or settings.tenant_frames_per_s else min(options.parallel, settings.max_parallel)
+        free = (settings.max_sequences - self.engine.sequences) // (options.max_faces or 1)
+        share = min(self.parts.limit // max(self.uploads.active, 1), free // 2)
+        with self.parts.take(wanted, share) as parallel:
+            run = None
+            if parallel > 1:
+                self._tracker(options.max_faces)  # Raises what stands against the request.
+                make_tracker = times_only(partial(self._made_tracker, options.max_faces, self.engine), self.metrics)
+                source = IsolatedSource(self.decoders, path, self.limits, stride)
+                run = await calls(lambda: open_parallel(source, parallel, make_tracker, stride))
+            if run is None:
+                yield None
+                return
+            clip = ParallelClipRun(run, calls, self.metrics)
+            try:
+                yield clip
+            finally:
+                log.info("align: %d frames of a clip in %d parts at once", clip.answered, parallel)
+                await clip.close()
 
     @asynccontextmanager
     async def stream(self, options: StreamOptions) -> AsyncIterator[LiveRun]:
@@ -242,6 +292,7 @@ class DataPlane:
         return lambda state: self.tokens.seal(state, tenant, self.engine.info)
 
     def _tracker(self, max_faces: int) -> Tracker:
+        """For a request that begins; raises what stands against it."""
         if self.draining.is_set():
             raise GoingAway("the service is draining")
         if not self.ready:
@@ -249,12 +300,15 @@ class DataPlane:
         limit = self.settings.max_faces
         if not 0 <= max_faces <= limit:
             raise InvalidRequest(f"max_faces is {max_faces}, it must be 1 to {limit}", limit="max_faces")
+        return self._made_tracker(max_faces, self.engine, self.metrics.observe)
+
+    def _made_tracker(self, max_faces: int, engine: Engine, observe: Observer) -> Tracker:
         return Tracker(
             max_faces or 1,
-            engine=self.engine,
+            engine=engine,
             detector=self.detector,
             options=self.tracking,
-            observe=self.metrics.observe,
+            observe=observe,
         )
 
 

@@ -34,7 +34,8 @@ def make_dataplane(settings: Settings) -> DataPlane:
         at_once=settings.workers,
     )
     metrics = Metrics()
-    return DataPlane(settings, make_engine(settings, metrics), detector, metrics)
+    engine = make_engine(settings, metrics)
+    return DataPlane(settings, engine, detector, metrics)
 
 
 def make_engine(settings: Settings, metrics: Metrics | None = None) -> Engine:

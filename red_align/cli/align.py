@@ -36,6 +36,8 @@ class AlignJob:
         providers: Who runs the network, see ``red_align.load_engine``.
         precision: Of the network; None for that of the model's folder.
         model: Folder of the network; None for the one in the package.
+        parallel: Parts of a long video that are tracked side by side, at most; not with an overlay, which needs the
+            frames.
         quiet: No progress bar.
     """
 
@@ -48,6 +50,7 @@ class AlignJob:
     providers: str = CPU
     precision: Precision | None = None
     model: str | None = None
+    parallel: int = 1
     quiet: bool = False
 
 
@@ -65,7 +68,11 @@ def align_clip(job: AlignJob) -> bool:
         OSError: A file cannot be opened or written.
     """
     engine = load_engine(job.providers, precision=job.precision, model=job.model)
-    with contextlib.closing(engine), track(job.clip, max_faces=job.max_faces, stride=job.stride, engine=engine) as clip:
+    parallel = job.parallel if job.overlay is None else 1
+    with (
+        contextlib.closing(engine),
+        track(job.clip, max_faces=job.max_faces, stride=job.stride, parallel=parallel, engine=engine) as clip,
+    ):
         began = time.perf_counter()
         with _output(job.output) as out, tqdm(unit=" frames", disable=job.quiet, file=sys.stderr) as bar:
             _write(clip, job, out, bar)

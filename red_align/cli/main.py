@@ -73,10 +73,16 @@ def _align(given: list[str]) -> int:
     parser.add_argument("--max-faces", type=int, default=1, help="faces to follow at once (default 1)")
     parser.add_argument("--stride", type=int, default=1, help="answer every stride-th frame only (default 1)")
     add_engine_options(parser)
+    parser.add_argument(
+        "--parallel",
+        type=int,
+        default=1,
+        help="parts of a long video to follow side by side (default 1; not with --overlay)",
+    )
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress bar")
     options = parser.parse_args(given)
-    if options.stride < 1 or options.max_faces < 1:
-        parser.error("--stride and --max-faces must be 1 or more")
+    if min(options.stride, options.max_faces, options.parallel) < 1:
+        parser.error("--stride, --max-faces and --parallel must be 1 or more")
     if not options.clip.is_file():
         parser.error(f"no file {options.clip}")
     from red_align.cli.align import AlignJob, align_clip
@@ -91,6 +97,7 @@ def _align(given: list[str]) -> int:
         providers=options.providers,
         precision=options.precision,
         model=options.model,
+        parallel=options.parallel,
         quiet=options.quiet,
     )
     logging.basicConfig(level=logging.WARNING, format="red-align: %(message)s")

@@ -119,6 +119,7 @@ def align(
     options: TrackingOptions | None = None,
     limits: DecodeLimits | None = None,
     isolated: bool = False,
+    parallel: int = 1,
 ) -> ClipLandmarks:
     """Track the faces of a whole clip.
 
@@ -134,6 +135,7 @@ def align(
         options: Thresholds and intervals of tracking.
         limits: Bounds of decoding; by default frames of up to 50 megapixels.
         isolated: Decode in a process of its own. Linux only.
+        parallel: Parts of a long video that are tracked side by side, at most; see ``red_align.track``.
 
     Returns:
         Arrays over all frames: float64 points [T, F, 68, 2] in pixels of the upright frame, NaN where there is no face.
@@ -165,6 +167,7 @@ def align(
         options=options,
         limits=limits,
         isolated=isolated,
+        parallel=parallel,
     ) as clip:
         columns = Columns(max_faces, clip.scheme.num_points)
         for result in clip:

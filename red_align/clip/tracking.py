@@ -12,12 +12,14 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from red_align.clip.parallel import ParallelRun, open_parallel
 from red_align.clip.prefetch import Prefetch
+from red_align.clip.sources import IsolatedSource, LocalSource, Source
 from red_align.conversion import to_rgb
 from red_align.engine.base import Engine
 from red_align.errors import InvalidRequest
 from red_align.frames import Frame, FrameResult, StreamEnd, VideoInfo
-from red_align.media.reader import DecodeLimits, Reader, open_media
+from red_align.media.reader import DecodeLimits, Reader
 from red_align.schemes import PointScheme
 from red_align.tracking.detector import Detector
 from red_align.tracking.options import TrackingOptions
@@ -52,7 +54,9 @@ class ClipTrack(Iterator[FrameResult]):
         self._frame: Frame | None = None
         self._image: NDArray[np.uint8] | None = None
         self._count, self._exhausted = 0, False
-        self._release = weakref.finalize(self, _close_both, self._frames.close, tracker.close)
+        self._release: weakref.finalize[..., ClipTrack] = weakref.finalize(
+            self, _close_both, self._frames.close, tracker.close
+        )
 
     @property
     def video(self) -> VideoInfo:
@@ -112,6 +116,48 @@ class ClipTrack(Iterator[FrameResult]):
         self.close()
 
 
+class ParallelClipTrack(ClipTrack):
+    """As ClipTrack, for a clip whose chunks are tracked side by side; its images are not kept.
+
+    Args:
+        run: Tracks the chunks; closed with the iterator.
+        tracker: Tells the scheme.
+    """
+
+    def __init__(self, run: ParallelRun, tracker: Tracker) -> None:
+        self._run, self._tracker = run, tracker
+        self._image, self._count, self._exhausted = None, 0, False
+        self._release = weakref.finalize(self, run.close)
+
+    @property
+    def video(self) -> VideoInfo:
+        """See ClipTrack."""
+        return self._run.video
+
+    @property
+    def image(self) -> NDArray[np.uint8]:
+        """Not to be had. Raises InvalidRequest."""
+        raise InvalidRequest("a clip that is tracked in parallel keeps no images")
+
+    @property
+    def end(self) -> StreamEnd:
+        """See ClipTrack."""
+        return StreamEnd(self._exhausted and self._run.complete, self._count, tuple(self._run.warnings))
+
+    def __next__(self) -> FrameResult:
+        try:
+            result = self._run.next()
+        except BaseException:
+            self.close()
+            raise
+        if result is not None:
+            self._count += 1
+            return result
+        self._exhausted = self._exhausted or self._release.alive
+        self.close()
+        raise StopIteration
+
+
 def track(
     source: PathLike,
     *,
@@ -122,6 +168,7 @@ def track(
     options: TrackingOptions | None = None,
     limits: DecodeLimits | None = None,
     isolated: bool = False,
+    parallel: int = 1,
 ) -> ClipTrack:
     """Track the faces of a clip, frame by frame.
 
@@ -137,6 +184,8 @@ def track(
         options: Thresholds and intervals of tracking.
         limits: Bounds of decoding; by default frames of up to 50 megapixels.
         isolated: Decode in a process of its own, so that a file that crashes a codec harms nothing else. Linux only.
+        parallel: Parts of a long video that are tracked side by side, at most; 1 for none. Points then differ a little
+            behind the joint of two parts, ``image`` is not to be had, and the default engine is another one.
 
     Returns:
         An iterator of FrameResult. Points and boxes are in pixels of the upright frame, float64; (0, 0) is the centre
@@ -162,23 +211,31 @@ def track(
     """
     if stride < 1:
         raise InvalidRequest(f"stride is {stride}, it must be 1 or more")
-    tracker = Tracker(max_faces, engine=engine, detector=detector, options=options)
-    opened = _open_isolated if isolated else _open
-    return ClipTrack(opened(Path(source), limits or DecodeLimits(), stride), tracker, stride)
+    if parallel < 1:
+        raise InvalidRequest(f"parallel is {parallel}, it must be 1 or more")
+    tracker = _tracker(max_faces, engine, detector, options)
+    opened = _isolated if isolated else _local
+    clip = opened(Path(source), limits or DecodeLimits(), stride)
+    run = open_parallel(clip, parallel, lambda: _tracker(max_faces, engine, detector, options), stride)
+    return ClipTrack(clip.open(), tracker, stride) if run is None else ParallelClipTrack(run, tracker)
 
 
-def _open(path: Path, limits: DecodeLimits, stride: int) -> Reader:
-    return open_media(path, limits)
+def _tracker(faces: int, engine: Engine | None, detector: Detector | None, options: TrackingOptions | None) -> Tracker:
+    return Tracker(faces, engine=engine, detector=detector, options=options)
 
 
-def _open_isolated(path: Path, limits: DecodeLimits, stride: int) -> Reader:
+def _local(path: Path, limits: DecodeLimits, stride: int) -> Source:
+    return LocalSource(path, limits)
+
+
+def _isolated(path: Path, limits: DecodeLimits, stride: int) -> Source:
     if sys.platform != "linux":
         raise InvalidRequest("isolated decoding needs Linux")
     from red_align.media.decode_pool import DecodePool  # Needs modules that other systems lack.
 
     with path.open("rb"):  # What cannot be opened is an OSError, as without isolation.
         pass
-    return DecodePool(kept=0).open_media(path, limits, stride, planes=True)
+    return IsolatedSource(DecodePool(kept=0), path, limits, stride)
 
 
 def _close_both(frames: Callable[[], None], tracker: Callable[[], None]) -> None:

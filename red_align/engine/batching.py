@@ -18,20 +18,27 @@ Answer = TypeVar("Answer")
 class Batcher(Generic[Item, Answer]):
     """One thread that drains a queue into batches.
 
-    There is no waiting for more: a lone item runs at once, and batches form by themselves under load. One batch runs
-    at a time; where none does, ``answer`` runs its own in the caller's thread, which saves waking another one.
+    There is no waiting for more: a lone item runs at once, and batches form by themselves under load. While fewer than
+    ``at_once`` batches run, ``answer`` runs its own in the caller's thread, which saves waking another one.
 
     Args:
-        run: Answers a batch, in its order; one call at a time.
+        run: Answers a batch, in its order; called in several threads where ``at_once`` is more than 1.
         limit: Most items of a batch.
+        at_once: Most batches that run side by side.
         name: Of the thread.
     """
 
-    def __init__(self, run: Callable[[Sequence[Item]], Sequence[Answer]], limit: int, name: str = "engine") -> None:
-        self._run, self._limit = run, limit
+    def __init__(
+        self,
+        run: Callable[[Sequence[Item]], Sequence[Answer]],
+        limit: int,
+        at_once: int = 1,
+        name: str = "engine",
+    ) -> None:
+        self._run, self._limit, self._at_once = run, limit, at_once
         self._queue: SimpleQueue[tuple[Item, Future[Answer]] | None] = SimpleQueue()
         self._closed = False
-        self._turn = threading.Lock()  # held while a batch runs
+        self._turns = threading.BoundedSemaphore(at_once)  # one is held while a batch runs
         self._waiting = False  # the thread has taken an item and waits for its turn
         self._thread = threading.Thread(target=self._work, name=name, daemon=True)
         self._thread.start()
@@ -49,13 +56,13 @@ class Batcher(Generic[Item, Answer]):
 
     def answer(self, items: Sequence[Item]) -> Sequence[Answer]:
         """The answers to some items that belong together; waits for them, and raises as ``submit``'s future does."""
-        if 0 < len(items) <= self._limit and self._turn.acquire(blocking=False):
+        if 0 < len(items) <= self._limit and self._turns.acquire(blocking=False):
             try:
                 # Others came first: then these join their batch.
                 if not (self._closed or self._waiting) and self._queue.empty():
                     return self._run(items)
             finally:
-                self._turn.release()
+                self._turns.release()
         return [future.result() for future in [self.submit(item) for item in items]]
 
     def close(self) -> None:
@@ -65,13 +72,14 @@ class Batcher(Generic[Item, Answer]):
         self._queue.put(None)
         if threading.current_thread() is not self._thread:
             self._thread.join()
-        with self._turn:  # a batch in a caller's thread
-            pass
+        for _ in range(self._at_once):  # batches in callers' threads
+            self._turns.acquire()
+        self._turns.release(self._at_once)
 
     def _work(self) -> None:
         while (first := self._queue.get()) is not None:
             self._waiting = True
-            with self._turn:
+            with self._turns:
                 self._waiting = False
                 self._work_off(self._drain(first))
         while True:  # What came between the last batch and the end.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections import OrderedDict
@@ -92,8 +93,10 @@ class OnnxEngine:
         self._idle_s, self._max_sequences, self._clock, self._on_batch = idle_s, max_sequences, clock, on_batch
         self._slots: OrderedDict[str, _Slot] = OrderedDict()  # the longest unused first
         self._lock = threading.Lock()
-        # One call at a time: two would fight for the same cores.
-        self._calls: Batcher[_Call, StepResult] = Batcher(self._run, max_batch)
+        # On a CPU a batch takes as long as its faces one after another, calls on two cores half as long; more of them
+        # would fight for the cores. Elsewhere batches are what fills a device.
+        at_once = max(_cores() // threads, 1) if self._info.providers == (CPU,) else 1
+        self._calls: Batcher[_Call, StepResult] = Batcher(self._run, max_batch, at_once)
 
     @property
     def info(self) -> ModelInfo:
@@ -120,7 +123,7 @@ class OnnxEngine:
         return refused
 
     def run(self, requests: Sequence[StepRequest]) -> list[StepResult | RedAlignError]:
-        """See Engine.run: in the caller's thread where no other batch runs."""
+        """See Engine.run: in the caller's thread where a core is free for it."""
         admitted = [self._tried(request) for request in requests]
         calls = [call for call in admitted if isinstance(call, _Call)]
         answered: Iterator[StepResult | RedAlignError]
@@ -219,3 +222,8 @@ def _row(values: Array, row: int) -> Array:
 def _result(out: dict[str, Array], row: int, resumed: bool) -> StepResult:
     points = _row(out[contract.LANDMARKS], row).reshape(-1, 2)
     return StepResult(points, _row(out[contract.CONFIDENCE], row), _row(out[contract.MEMORY], row), resumed)
+
+
+def _cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

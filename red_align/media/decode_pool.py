@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from red_align.errors import BadFrame, InvalidRequest, RedAlignError, Unreadable
 from red_align.frames import Frame, VideoInfo
 from red_align.media.decode_process import DecodeProcess
 from red_align.media.decode_worker import RGB, YUV_FULL
+from red_align.media.keyframes import ClipIndex, KeyFrame, Span
 from red_align.media.reader import DecodeLimits
 from red_align.yuv import YuvImage, split
 
@@ -58,7 +59,34 @@ class DecodePool:
 
     def open_media(self, path: Path, limits: DecodeLimits, stride: int = 1, *, planes: bool = False) -> IsolatedReader:
         """See red_align.media.reader.open_media; how frames are given (Reader.frames) is chosen here."""
-        return IsolatedReader(self, path, limits, stride, planes=planes)
+        return IsolatedReader(self, ("clip", str(path), astuple(limits)), stride, planes)
+
+    def open_spans(
+        self, path: Path, limits: DecodeLimits, spans: Sequence[Span], stride: int = 1, *, planes: bool = False
+    ) -> IsolatedReader:
+        """See red_align.media.spans.SpanReader; how frames are given is chosen here."""
+        parts = [astuple(span) for span in spans]
+        return IsolatedReader(self, ("spans", str(path), astuple(limits), parts), stride, planes)
+
+    def index_clip(self, path: Path, limits: DecodeLimits) -> ClipIndex | None:
+        """See red_align.media.keyframes.index_clip; None too where the process crashes or does not answer in time."""
+        process = self.take()
+        try:
+            process.send(msgpack.packb(("index", str(path), astuple(limits))))
+            kind, *answer = process.answer()
+        except UnreadableMedia:
+            process.kill()
+            return None
+        except BaseException:
+            process.kill()
+            raise
+        self.release(process)
+        if kind == "error":
+            raise _sent(answer)
+        if answer[0] is None:
+            return None
+        video, frame_count, keys = answer[0]
+        return ClipIndex(VideoInfo(*video), frame_count, tuple(KeyFrame(*key) for key in keys))
 
     def begin_frame(self, data: bytes, limits: DecodeLimits) -> PendingFrame:
         """Begin to decode one JPEG or PNG; waits until one may."""
@@ -165,12 +193,12 @@ class PendingFrame:
 
 
 class IsolatedReader:
-    """Implements red_align.media.reader.Reader over a process; raises what open_media raises there.
+    """Implements red_align.media.reader.Reader over a process; raises what it raises there when it opens the file.
 
     A frame's image is a view of memory that the process writes again: good until READ_AHEAD more frames were taken.
     """
 
-    def __init__(self, pool: DecodePool, path: Path, limits: DecodeLimits, stride: int, *, planes: bool) -> None:
+    def __init__(self, pool: DecodePool, request: tuple[Any, ...], stride: int, planes: bool) -> None:
         self.complete, self.count = True, 0
         self.warnings: list[str] = []
         self._pool, self._asked = pool, (stride, planes)
@@ -178,7 +206,7 @@ class IsolatedReader:
         self._taken = 0
         self._process: DecodeProcess | None = pool.take()
         try:
-            self._process.send(msgpack.packb(("clip", str(path), astuple(limits), stride, planes)))
+            self._process.send(msgpack.packb((*request, stride, planes)))
             answer = self._process.answer()
         except BaseException:
             self._end(reusable=False)

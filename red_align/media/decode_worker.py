@@ -13,9 +13,10 @@ import mmap
 import os
 import resource
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,9 @@ from numpy.typing import NDArray
 from red_align.errors import RedAlignError
 from red_align.frames import Frame, VideoInfo
 from red_align.media.images import decode_frame
+from red_align.media.keyframes import Span, index_clip
 from red_align.media.reader import DecodeLimits, Reader, open_media
+from red_align.media.spans import SpanReader
 from red_align.yuv import YuvImage
 
 RING_BYTES, LEAST_SLOTS, MOST_SLOTS = 16 * 1024**2, 4, 16
@@ -45,8 +48,15 @@ def main(arguments: list[str]) -> int:
         while True:
             kind, *request = msgpack.unpackb(wire.recv_bytes())
             if kind == "clip":
-                path, limits, stride, planes = request
-                _serve_clip(wire, memory, Path(path), DecodeLimits(*limits), stride, planes)
+                path, limits, *given = request
+                _serve_clip(wire, memory, partial(open_media, Path(path), DecodeLimits(*limits)), *given)
+            elif kind == "spans":
+                path, limits, spans, *given = request
+                parts = [Span(*values) for values in spans]
+                _serve_clip(wire, memory, partial(SpanReader, Path(path), DecodeLimits(*limits), parts), *given)
+            elif kind == "index":
+                path, limits = request
+                _serve_index(wire, Path(path), DecodeLimits(*limits))
             else:
                 data, limits = request
                 _serve_frame(wire, memory, data, DecodeLimits(*limits))
@@ -66,10 +76,20 @@ def _serve_frame(wire: Connection, memory: Memory, data: bytes, limits: DecodeLi
     _send(wire, "picture", *image.shape)
 
 
-def _serve_clip(wire: Connection, memory: Memory, path: Path, limits: DecodeLimits, stride: int, planes: bool) -> None:
+def _serve_index(wire: Connection, path: Path, limits: DecodeLimits) -> None:
+    """The key frames of a file."""
+    try:
+        found = index_clip(path, limits)
+    except (RedAlignError, MemoryError) as error:
+        _send(wire, "error", *_plain(error))
+        return
+    _send(wire, "index", None if found is None else astuple(found))
+
+
+def _serve_clip(wire: Connection, memory: Memory, opened: Callable[[], Reader], stride: int, planes: bool) -> None:
     """One file: what it is, its frames as slots come free, how it ended; then all slots are taken back."""
     try:
-        reader = open_media(path, limits)
+        reader = opened()
     except (RedAlignError, MemoryError) as error:
         _send(wire, "error", *_plain(error))
         return

@@ -60,6 +60,7 @@ class VideoReader:
         self.warnings: list[str] = []
         # The reader may be closed while a thread is still decoding.
         self._lock, self._closed = threading.Lock(), False
+        self._path = path
         self._container = _open(path)
         try:
             self._stream = _video_stream(self._container)
@@ -101,12 +102,7 @@ class VideoReader:
             if index % stride == 0:
                 self._check(frame.width, frame.height)
                 # Containers with gaps and variable rates have the right time in the frame itself.
-                picture = yuv_image(frame, self._turn) if planes else None
-                if picture is not None:
-                    yield Frame(index, time_s, None, planes=picture)
-                else:
-                    image = self._turn(frame.to_ndarray(format="rgb24"))
-                    yield Frame(index, time_s, np.ascontiguousarray(image))
+                yield self._picture(frame, index, time_s, planes=planes)
             index += 1
             self.count = index
             with self._lock:
@@ -114,6 +110,13 @@ class VideoReader:
         with self._lock:
             if not self._closed:
                 self._conclude(index)
+
+    def _picture(self, frame: Any, index: int, time_s: float, *, planes: bool) -> Frame:
+        picture = yuv_image(frame, self._turn) if planes else None
+        if picture is not None:
+            return Frame(index, time_s, None, planes=picture)
+        image = self._turn(frame.to_ndarray(format="rgb24"))
+        return Frame(index, time_s, np.ascontiguousarray(image))
 
     def close(self) -> None:
         """See Reader.close; waits for the frame that is being decoded."""
@@ -137,9 +140,24 @@ class VideoReader:
             self._bad_packets += 1
         elif ahead is not None:
             yield from self._frames_of(ahead)
+        yield from self._frames_of(self._end_of_stream())
+
+    def _end_of_stream(self) -> Any:
+        """A packet that makes the decoder give all frames that it still holds."""
         flush = av.Packet()
         flush.time_base = self._stream.time_base
-        yield from self._frames_of(flush)
+        return flush
+
+    def _rewind(self) -> None:
+        """Begin the packets anew, for readers of parts: what the first frame was is known."""
+        threads = self._stream.codec_context.thread_count
+        self._decoded.close()
+        self._container.close()
+        self._container = _open(self._path)
+        self._stream = _video_stream(self._container)
+        self._stream.codec_context.thread_count = threads
+        self._stream.thread_type = "AUTO"
+        self._packets = self._bad_packets = 0
 
     def _demux(self) -> Iterator[Any]:
         """Packets of the stream; a container that breaks off ends them."""

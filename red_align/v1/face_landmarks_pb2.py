@@ -24,17 +24,17 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!red_align/v1/face_landmarks.proto\x12\x0cred_align.v1\"x\n\x12\x41lignStreamRequest\x12,\n\x06\x63onfig\x18\x01 \x01(\x0b\x32\x1a.red_align.v1.StreamConfigH\x00\x12)\n\x05\x66rame\x18\x02 \x01(\x0b\x32\x18.red_align.v1.VideoFrameH\x00\x42\t\n\x07request\"\x82\x01\n\x0cStreamConfig\x12\x11\n\tmax_faces\x18\x01 \x01(\r\x12\x11\n\tstream_id\x18\x02 \x01(\t\x12 \n\x04\x66low\x18\x03 \x01(\x0e\x32\x12.red_align.v1.Flow\x12\x14\n\x0cresume_token\x18\x04 \x01(\t\x12\x14\n\x0cresume_every\x18\x05 \x01(\r\"s\n\nVideoFrame\x12\x11\n\x07\x65ncoded\x18\x01 \x01(\x0cH\x00\x12%\n\x03raw\x18\x02 \x01(\x0b\x32\x16.red_align.v1.RawImageH\x00\x12\x0e\n\x06time_s\x18\x03 \x01(\x01\x12\x12\n\nmax_age_ms\x18\x04 \x01(\rB\x07\n\x05image\"6\n\x08RawImage\x12\r\n\x05width\x18\x01 \x01(\r\x12\x0e\n\x06height\x18\x02 \x01(\r\x12\x0b\n\x03rgb\x18\x03 \x01(\x0c\"\xa1\x01\n\x13\x41lignStreamResponse\x12*\n\x05\x66rame\x18\x01 \x01(\x0b\x32\x19.red_align.v1.FrameResultH\x00\x12&\n\x03\x65nd\x18\x02 \x01(\x0b\x32\x17.red_align.v1.StreamEndH\x00\x12-\n\ngoing_away\x18\x03 \x01(\x0b\x32\x17.red_align.v1.GoingAwayH\x00\x42\x07\n\x05\x65vent\"5\n\tGoingAway\x12\x14\n\x0cresume_token\x18\x01 \x01(\t\x12\x12\n\nnext_index\x18\x02 \x01(\x04\"Z\n\x10\x41lignClipRequest\x12*\n\x06\x63onfig\x18\x01 \x01(\x0b\x32\x18.red_align.v1.ClipConfigH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x42\t\n\x07request\"X\n\nClipConfig\x12\x11\n\tmax_faces\x18\x01 \x01(\r\x12\x0e\n\x06stride\x18\x02 \x01(\r\x12\x11\n\tstream_id\x18\x03 \x01(\t\x12\x14\n\x0cresume_token\x18\x04 \x01(\t\"\x9a\x01\n\x11\x41lignClipResponse\x12(\n\x05video\x18\x01 \x01(\x0b\x32\x17.red_align.v1.VideoInfoH\x00\x12*\n\x05\x66rame\x18\x02 \x01(\x0b\x32\x19.red_align.v1.FrameResultH\x00\x12&\n\x03\x65nd\x18\x03 \x01(\x0b\x32\x17.red_align.v1.StreamEndH\x00\x42\x07\n\x05\x65vent\">\n\tVideoInfo\x12\r\n\x05width\x18\x01 \x01(\r\x12\x0e\n\x06height\x18\x02 \x01(\r\x12\x12\n\nframe_rate\x18\x03 \x01(\x01\"\xca\x01\n\x0b\x46rameResult\x12\r\n\x05index\x18\x01 \x01(\x04\x12\x0e\n\x06time_s\x18\x02 \x01(\x01\x12)\n\x06status\x18\x03 \x01(\x0e\x32\x19.red_align.v1.FrameStatus\x12!\n\x05\x66\x61\x63\x65s\x18\x04 \x03(\x0b\x32\x12.red_align.v1.Face\x12\x0f\n\x07resumed\x18\x05 \x01(\x08\x12\'\n\x05\x65rror\x18\x06 \x01(\x0b\x32\x18.red_align.v1.FrameError\x12\x14\n\x0cresume_token\x18\x07 \x01(\t\"n\n\x04\x46\x61\x63\x65\x12\x10\n\x08track_id\x18\x01 \x01(\x04\x12\x1e\n\x03\x62ox\x18\x02 \x01(\x0b\x32\x11.red_align.v1.Box\x12\r\n\x05score\x18\x03 \x01(\x02\x12\x11\n\tlandmarks\x18\x04 \x03(\x02\x12\x12\n\nconfidence\x18\x05 \x03(\x02\"1\n\x03\x42ox\x12\t\n\x01x\x18\x01 \x01(\x02\x12\t\n\x01y\x18\x02 \x01(\x02\x12\t\n\x01w\x18\x03 \x01(\x02\x12\t\n\x01h\x18\x04 \x01(\x02\";\n\nFrameError\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\"q\n\tStreamEnd\x12\x10\n\x08\x63omplete\x18\x01 \x01(\x08\x12\x10\n\x08warnings\x18\x02 \x03(\t\x12\x13\n\x0b\x66rame_count\x18\x03 \x01(\x04\x12\x14\n\x0cresume_token\x18\x04 \x01(\t\x12\x15\n\rdropped_count\x18\x05 \x01(\x04\"\x10\n\x0eGetInfoRequest\"\xbe\x01\n\x0fGetInfoResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x18\n\x10\x63ontract_version\x18\x02 \x01(\r\x12\"\n\x05model\x18\x03 \x01(\x0b\x32\x13.red_align.v1.Model\x12\x0e\n\x06scheme\x18\x04 \x01(\t\x12\x12\n\nnum_points\x18\x05 \x01(\r\x12\x12\n\nmean_shape\x18\x06 \x03(\x02\x12$\n\x06limits\x18\x07 \x01(\x0b\x32\x14.red_align.v1.Limits\"c\n\x05Model\x12\x0e\n\x06preset\x18\x01 \x01(\t\x12\x14\n\x0ctraining_run\x18\x02 \x01(\t\x12\x0e\n\x06\x65ngine\x18\x03 \x01(\t\x12\x11\n\tprecision\x18\x04 \x01(\t\x12\x11\n\tproviders\x18\x05 \x03(\t\"j\n\x06Limits\x12\x11\n\tmax_faces\x18\x01 \x01(\r\x12\x18\n\x10max_upload_bytes\x18\x02 \x01(\x04\x12\x18\n\x10max_frame_pixels\x18\x03 \x01(\x04\x12\x19\n\x11max_message_bytes\x18\x04 \x01(\x04*=\n\x04\x46low\x12\x14\n\x10\x46LOW_UNSPECIFIED\x10\x00\x12\x0e\n\nFLOW_BLOCK\x10\x01\x12\x0f\n\x0b\x46LOW_LATEST\x10\x02*r\n\x0b\x46rameStatus\x12\x1c\n\x18\x46RAME_STATUS_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x46RAME_STATUS_OK\x10\x01\x12\x18\n\x14\x46RAME_STATUS_DROPPED\x10\x02\x12\x16\n\x12\x46RAME_STATUS_ERROR\x10\x03\x32\x87\x02\n\x13\x46\x61\x63\x65LandmarkService\x12V\n\x0b\x41lignStream\x12 .red_align.v1.AlignStreamRequest\x1a!.red_align.v1.AlignStreamResponse(\x01\x30\x01\x12P\n\tAlignClip\x12\x1e.red_align.v1.AlignClipRequest\x1a\x1f.red_align.v1.AlignClipResponse(\x01\x30\x01\x12\x46\n\x07GetInfo\x12\x1c.red_align.v1.GetInfoRequest\x1a\x1d.red_align.v1.GetInfoResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!red_align/v1/face_landmarks.proto\x12\x0cred_align.v1\"x\n\x12\x41lignStreamRequest\x12,\n\x06\x63onfig\x18\x01 \x01(\x0b\x32\x1a.red_align.v1.StreamConfigH\x00\x12)\n\x05\x66rame\x18\x02 \x01(\x0b\x32\x18.red_align.v1.VideoFrameH\x00\x42\t\n\x07request\"\x82\x01\n\x0cStreamConfig\x12\x11\n\tmax_faces\x18\x01 \x01(\r\x12\x11\n\tstream_id\x18\x02 \x01(\t\x12 \n\x04\x66low\x18\x03 \x01(\x0e\x32\x12.red_align.v1.Flow\x12\x14\n\x0cresume_token\x18\x04 \x01(\t\x12\x14\n\x0cresume_every\x18\x05 \x01(\r\"s\n\nVideoFrame\x12\x11\n\x07\x65ncoded\x18\x01 \x01(\x0cH\x00\x12%\n\x03raw\x18\x02 \x01(\x0b\x32\x16.red_align.v1.RawImageH\x00\x12\x0e\n\x06time_s\x18\x03 \x01(\x01\x12\x12\n\nmax_age_ms\x18\x04 \x01(\rB\x07\n\x05image\"6\n\x08RawImage\x12\r\n\x05width\x18\x01 \x01(\r\x12\x0e\n\x06height\x18\x02 \x01(\r\x12\x0b\n\x03rgb\x18\x03 \x01(\x0c\"\xa1\x01\n\x13\x41lignStreamResponse\x12*\n\x05\x66rame\x18\x01 \x01(\x0b\x32\x19.red_align.v1.FrameResultH\x00\x12&\n\x03\x65nd\x18\x02 \x01(\x0b\x32\x17.red_align.v1.StreamEndH\x00\x12-\n\ngoing_away\x18\x03 \x01(\x0b\x32\x17.red_align.v1.GoingAwayH\x00\x42\x07\n\x05\x65vent\"5\n\tGoingAway\x12\x14\n\x0cresume_token\x18\x01 \x01(\t\x12\x12\n\nnext_index\x18\x02 \x01(\x04\"Z\n\x10\x41lignClipRequest\x12*\n\x06\x63onfig\x18\x01 \x01(\x0b\x32\x18.red_align.v1.ClipConfigH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x42\t\n\x07request\"j\n\nClipConfig\x12\x11\n\tmax_faces\x18\x01 \x01(\r\x12\x0e\n\x06stride\x18\x02 \x01(\r\x12\x11\n\tstream_id\x18\x03 \x01(\t\x12\x14\n\x0cresume_token\x18\x04 \x01(\t\x12\x10\n\x08parallel\x18\x05 \x01(\r\"\x9a\x01\n\x11\x41lignClipResponse\x12(\n\x05video\x18\x01 \x01(\x0b\x32\x17.red_align.v1.VideoInfoH\x00\x12*\n\x05\x66rame\x18\x02 \x01(\x0b\x32\x19.red_align.v1.FrameResultH\x00\x12&\n\x03\x65nd\x18\x03 \x01(\x0b\x32\x17.red_align.v1.StreamEndH\x00\x42\x07\n\x05\x65vent\">\n\tVideoInfo\x12\r\n\x05width\x18\x01 \x01(\r\x12\x0e\n\x06height\x18\x02 \x01(\r\x12\x12\n\nframe_rate\x18\x03 \x01(\x01\"\xca\x01\n\x0b\x46rameResult\x12\r\n\x05index\x18\x01 \x01(\x04\x12\x0e\n\x06time_s\x18\x02 \x01(\x01\x12)\n\x06status\x18\x03 \x01(\x0e\x32\x19.red_align.v1.FrameStatus\x12!\n\x05\x66\x61\x63\x65s\x18\x04 \x03(\x0b\x32\x12.red_align.v1.Face\x12\x0f\n\x07resumed\x18\x05 \x01(\x08\x12\'\n\x05\x65rror\x18\x06 \x01(\x0b\x32\x18.red_align.v1.FrameError\x12\x14\n\x0cresume_token\x18\x07 \x01(\t\"n\n\x04\x46\x61\x63\x65\x12\x10\n\x08track_id\x18\x01 \x01(\x04\x12\x1e\n\x03\x62ox\x18\x02 \x01(\x0b\x32\x11.red_align.v1.Box\x12\r\n\x05score\x18\x03 \x01(\x02\x12\x11\n\tlandmarks\x18\x04 \x03(\x02\x12\x12\n\nconfidence\x18\x05 \x03(\x02\"1\n\x03\x42ox\x12\t\n\x01x\x18\x01 \x01(\x02\x12\t\n\x01y\x18\x02 \x01(\x02\x12\t\n\x01w\x18\x03 \x01(\x02\x12\t\n\x01h\x18\x04 \x01(\x02\";\n\nFrameError\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\"q\n\tStreamEnd\x12\x10\n\x08\x63omplete\x18\x01 \x01(\x08\x12\x10\n\x08warnings\x18\x02 \x03(\t\x12\x13\n\x0b\x66rame_count\x18\x03 \x01(\x04\x12\x14\n\x0cresume_token\x18\x04 \x01(\t\x12\x15\n\rdropped_count\x18\x05 \x01(\x04\"\x10\n\x0eGetInfoRequest\"\xbe\x01\n\x0fGetInfoResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x18\n\x10\x63ontract_version\x18\x02 \x01(\r\x12\"\n\x05model\x18\x03 \x01(\x0b\x32\x13.red_align.v1.Model\x12\x0e\n\x06scheme\x18\x04 \x01(\t\x12\x12\n\nnum_points\x18\x05 \x01(\r\x12\x12\n\nmean_shape\x18\x06 \x03(\x02\x12$\n\x06limits\x18\x07 \x01(\x0b\x32\x14.red_align.v1.Limits\"c\n\x05Model\x12\x0e\n\x06preset\x18\x01 \x01(\t\x12\x14\n\x0ctraining_run\x18\x02 \x01(\t\x12\x0e\n\x06\x65ngine\x18\x03 \x01(\t\x12\x11\n\tprecision\x18\x04 \x01(\t\x12\x11\n\tproviders\x18\x05 \x03(\t\"\x80\x01\n\x06Limits\x12\x11\n\tmax_faces\x18\x01 \x01(\r\x12\x18\n\x10max_upload_bytes\x18\x02 \x01(\x04\x12\x18\n\x10max_frame_pixels\x18\x03 \x01(\x04\x12\x19\n\x11max_message_bytes\x18\x04 \x01(\x04\x12\x14\n\x0cmax_parallel\x18\x05 \x01(\r*=\n\x04\x46low\x12\x14\n\x10\x46LOW_UNSPECIFIED\x10\x00\x12\x0e\n\nFLOW_BLOCK\x10\x01\x12\x0f\n\x0b\x46LOW_LATEST\x10\x02*r\n\x0b\x46rameStatus\x12\x1c\n\x18\x46RAME_STATUS_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x46RAME_STATUS_OK\x10\x01\x12\x18\n\x14\x46RAME_STATUS_DROPPED\x10\x02\x12\x16\n\x12\x46RAME_STATUS_ERROR\x10\x03\x32\x87\x02\n\x13\x46\x61\x63\x65LandmarkService\x12V\n\x0b\x41lignStream\x12 .red_align.v1.AlignStreamRequest\x1a!.red_align.v1.AlignStreamResponse(\x01\x30\x01\x12P\n\tAlignClip\x12\x1e.red_align.v1.AlignClipRequest\x1a\x1f.red_align.v1.AlignClipResponse(\x01\x30\x01\x12\x46\n\x07GetInfo\x12\x1c.red_align.v1.GetInfoRequest\x1a\x1d.red_align.v1.GetInfoResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'red_align.v1.face_landmarks_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_FLOW']._serialized_start=2065
-  _globals['_FLOW']._serialized_end=2126
-  _globals['_FRAMESTATUS']._serialized_start=2128
-  _globals['_FRAMESTATUS']._serialized_end=2242
+  _globals['_FLOW']._serialized_start=2106
+  _globals['_FLOW']._serialized_end=2167
+  _globals['_FRAMESTATUS']._serialized_start=2169
+  _globals['_FRAMESTATUS']._serialized_end=2283
   _globals['_ALIGNSTREAMREQUEST']._serialized_start=51
   _globals['_ALIGNSTREAMREQUEST']._serialized_end=171
   _globals['_STREAMCONFIG']._serialized_start=174
@@ -50,29 +50,29 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ALIGNCLIPREQUEST']._serialized_start=698
   _globals['_ALIGNCLIPREQUEST']._serialized_end=788
   _globals['_CLIPCONFIG']._serialized_start=790
-  _globals['_CLIPCONFIG']._serialized_end=878
-  _globals['_ALIGNCLIPRESPONSE']._serialized_start=881
-  _globals['_ALIGNCLIPRESPONSE']._serialized_end=1035
-  _globals['_VIDEOINFO']._serialized_start=1037
-  _globals['_VIDEOINFO']._serialized_end=1099
-  _globals['_FRAMERESULT']._serialized_start=1102
-  _globals['_FRAMERESULT']._serialized_end=1304
-  _globals['_FACE']._serialized_start=1306
-  _globals['_FACE']._serialized_end=1416
-  _globals['_BOX']._serialized_start=1418
-  _globals['_BOX']._serialized_end=1467
-  _globals['_FRAMEERROR']._serialized_start=1469
-  _globals['_FRAMEERROR']._serialized_end=1528
-  _globals['_STREAMEND']._serialized_start=1530
-  _globals['_STREAMEND']._serialized_end=1643
-  _globals['_GETINFOREQUEST']._serialized_start=1645
-  _globals['_GETINFOREQUEST']._serialized_end=1661
-  _globals['_GETINFORESPONSE']._serialized_start=1664
-  _globals['_GETINFORESPONSE']._serialized_end=1854
-  _globals['_MODEL']._serialized_start=1856
-  _globals['_MODEL']._serialized_end=1955
-  _globals['_LIMITS']._serialized_start=1957
-  _globals['_LIMITS']._serialized_end=2063
-  _globals['_FACELANDMARKSERVICE']._serialized_start=2245
-  _globals['_FACELANDMARKSERVICE']._serialized_end=2508
+  _globals['_CLIPCONFIG']._serialized_end=896
+  _globals['_ALIGNCLIPRESPONSE']._serialized_start=899
+  _globals['_ALIGNCLIPRESPONSE']._serialized_end=1053
+  _globals['_VIDEOINFO']._serialized_start=1055
+  _globals['_VIDEOINFO']._serialized_end=1117
+  _globals['_FRAMERESULT']._serialized_start=1120
+  _globals['_FRAMERESULT']._serialized_end=1322
+  _globals['_FACE']._serialized_start=1324
+  _globals['_FACE']._serialized_end=1434
+  _globals['_BOX']._serialized_start=1436
+  _globals['_BOX']._serialized_end=1485
+  _globals['_FRAMEERROR']._serialized_start=1487
+  _globals['_FRAMEERROR']._serialized_end=1546
+  _globals['_STREAMEND']._serialized_start=1548
+  _globals['_STREAMEND']._serialized_end=1661
+  _globals['_GETINFOREQUEST']._serialized_start=1663
+  _globals['_GETINFOREQUEST']._serialized_end=1679
+  _globals['_GETINFORESPONSE']._serialized_start=1682
+  _globals['_GETINFORESPONSE']._serialized_end=1872
+  _globals['_MODEL']._serialized_start=1874
+  _globals['_MODEL']._serialized_end=1973
+  _globals['_LIMITS']._serialized_start=1976
+  _globals['_LIMITS']._serialized_end=2104
+  _globals['_FACELANDMARKSERVICE']._serialized_start=2286
+  _globals['_FACELANDMARKSERVICE']._serialized_end=2549
 # @@protoc_insertion_point(module_scope)

@@ -98,16 +98,18 @@ class AlignClipRequest(_message.Message):
     def __init__(self, config: _Optional[_Union[ClipConfig, _Mapping]] = ..., chunk: _Optional[bytes] = ...) -> None: ...
 
 class ClipConfig(_message.Message):
-    __slots__ = ("max_faces", "stride", "stream_id", "resume_token")
+    __slots__ = ("max_faces", "stride", "stream_id", "resume_token", "parallel")
     MAX_FACES_FIELD_NUMBER: _ClassVar[int]
     STRIDE_FIELD_NUMBER: _ClassVar[int]
     STREAM_ID_FIELD_NUMBER: _ClassVar[int]
     RESUME_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    PARALLEL_FIELD_NUMBER: _ClassVar[int]
     max_faces: int
     stride: int
     stream_id: str
     resume_token: str
-    def __init__(self, max_faces: _Optional[int] = ..., stride: _Optional[int] = ..., stream_id: _Optional[str] = ..., resume_token: _Optional[str] = ...) -> None: ...
+    parallel: int
+    def __init__(self, max_faces: _Optional[int] = ..., stride: _Optional[int] = ..., stream_id: _Optional[str] = ..., resume_token: _Optional[str] = ..., parallel: _Optional[int] = ...) -> None: ...
 
 class AlignClipResponse(_message.Message):
     __slots__ = ("video", "frame", "end")
@@ -234,13 +236,15 @@ class Model(_message.Message):
     def __init__(self, preset: _Optional[str] = ..., training_run: _Optional[str] = ..., engine: _Optional[str] = ..., precision: _Optional[str] = ..., providers: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Limits(_message.Message):
-    __slots__ = ("max_faces", "max_upload_bytes", "max_frame_pixels", "max_message_bytes")
+    __slots__ = ("max_faces", "max_upload_bytes", "max_frame_pixels", "max_message_bytes", "max_parallel")
     MAX_FACES_FIELD_NUMBER: _ClassVar[int]
     MAX_UPLOAD_BYTES_FIELD_NUMBER: _ClassVar[int]
     MAX_FRAME_PIXELS_FIELD_NUMBER: _ClassVar[int]
     MAX_MESSAGE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    MAX_PARALLEL_FIELD_NUMBER: _ClassVar[int]
     max_faces: int
     max_upload_bytes: int
     max_frame_pixels: int
     max_message_bytes: int
-    def __init__(self, max_faces: _Optional[int] = ..., max_upload_bytes: _Optional[int] = ..., max_frame_pixels: _Optional[int] = ..., max_message_bytes: _Optional[int] = ...) -> None: ...
+    max_parallel: int
+    def __init__(self, max_faces: _Optional[int] = ..., max_upload_bytes: _Optional[int] = ..., max_frame_pixels: _Optional[int] = ..., max_message_bytes: _Optional[int] = ..., max_parallel: _Optional[int] = ...) -> None: ...

@@ -31,5 +31,6 @@ def info_values(dataplane: DataPlane) -> dict[str, Any]:
             "max_upload_bytes": settings.max_upload_bytes,
             "max_frame_pixels": settings.max_frame_pixels,
             "max_message_bytes": settings.max_message_bytes,
+            "max_parallel": settings.max_parallel,
         },
     }

@@ -59,6 +59,7 @@ class LimitsModel(BaseModel):
     max_upload_bytes: int
     max_frame_pixels: int
     max_message_bytes: int
+    max_parallel: int
 
 
 class InfoModel(BaseModel):

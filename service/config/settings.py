@@ -60,7 +60,9 @@ class Settings(BaseSettings):
         None,
         description="fp32, fp16 or int8, where RED_MODEL_DIR has it (embedded); by default what is there.",
     )
-    engine_threads: Count = Field(default_factory=_default_threads, description="Threads of one network call.")
+    engine_threads: Count = Field(
+        1, description="Threads of one network call; calls run side by side on the cores that are left (embedded)."
+    )
     engine_max_batch: Count = Field(16, description="Most faces in one network call.")
     sequence_idle_s: float = Field(30.0, gt=0, description="Seconds after which an unused sequence expires.")
     max_sequences: Count = Field(1024, description="Most sequences (followed faces) at once.")
@@ -93,6 +95,15 @@ class Settings(BaseSettings):
 
     max_streams: Count = Field(64, description="Most live streams open at once.")
     max_uploads: Count = Field(16, description="Most uploads (clips) under way at once.")
+    max_parallel: Count = Field(
+        default_factory=_default_threads,
+        description="Most parts of one clip that are tracked side by side; a request that asks for more gets these.",
+    )
+    parallel_parts: Count = Field(
+        default_factory=_default_threads,
+        description="Most parts of clips that are tracked side by side, of all clips; a clip that finds none free is "
+        "tracked as one.",
+    )
     first_message_s: float = Field(
         10.0, gt=0, description="Timeout in seconds of the first message of a gRPC call, its config."
     )

@@ -49,9 +49,15 @@ def write_video(
     codec: str = "libx264",
     pix_fmt: str = "yuv420p",
     rotation: int | None = None,
+    gop: int | None = None,
+    b_frames: int | None = None,
+    codec_options: dict[str, str] | None = None,
     options: dict[str, str] | None = None,
 ) -> Path:
-    """Write RGB frames as a video; ``times`` (seconds) makes the rate variable, ``rotation`` the display matrix."""
+    """Write RGB frames as a video; ``times`` (seconds) makes the rate variable, ``rotation`` the display matrix.
+
+    ``gop`` is the most frames between two key frames, ``options`` are the container's.
+    """
     base = Fraction(1, 90_000)
     with av.open(str(path), "w", options=options or {}) as container:
         stream = container.add_stream(codec, rate=rate)
@@ -59,6 +65,11 @@ def write_video(
         stream.height, stream.width = frames[0].shape[:2]
         stream.pix_fmt = pix_fmt
         stream.codec_context.time_base = base
+        if gop is not None:
+            stream.codec_context.gop_size = gop
+        if b_frames is not None:
+            stream.codec_context.max_b_frames = b_frames
+        stream.codec_context.options = codec_options or {}
         if rotation is not None:
             stream.set_display_rotation(rotation)
         for i, image in enumerate(frames):
@@ -117,4 +128,17 @@ def write_sound(path: Path, codec: str = "aac") -> Path:
             frame.pts = i * 1024
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
+    return path
+
+
+def damage_packets(path: Path, numbers: Sequence[int]) -> Path:
+    """Overwrite the video packets of these numbers, so that they do not decode."""
+    with av.open(str(path)) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.size]
+        places = [(packet.pos, packet.size) for packet in (packets[number] for number in numbers)]
+    data = bytearray(path.read_bytes())
+    for start, size in places:
+        assert start is not None
+        data[start + 4 : start + size] = b"\xff" * (size - 4)
+    path.write_bytes(data)
     return path

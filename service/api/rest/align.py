@@ -72,6 +72,12 @@ async def align(
     format: Annotated[Literal["json", "ndjson", "csv"], Query(description="Form of the answer.")] = "json",
     max_faces: Annotated[int, Query(ge=1, description="Faces to follow at once.")] = 1,
     stride: Annotated[int, Query(ge=1, le=MAX_STRIDE, description="Answer every stride-th frame only.")] = 1,
+    parallel: Annotated[
+        int,
+        Query(
+            ge=1, description="Parts of a long video to track side by side, at most; points differ a little at joints."
+        ),
+    ] = 1,
     stream_id: Annotated[
         str,
         Query(
@@ -91,7 +97,7 @@ async def align(
     async with AsyncExitStack() as stack:
         upload = await stack.enter_async_context(dataplane.upload(tenant))
         token = await receive(request, upload, dataplane.settings.max_upload_bytes, dataplane.upload_limits)
-        options = ClipOptions(max_faces, stream_id, token, tenant, stride=stride, want_token=resume)
+        options = ClipOptions(max_faces, stream_id, token, tenant, stride=stride, want_token=resume, parallel=parallel)
         run = await stack.enter_async_context(dataplane.clip(await upload.finish(), options))
         scheme = dataplane.engine.info.scheme
         writer = WRITERS[format](scheme)

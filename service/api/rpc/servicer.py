@@ -97,7 +97,14 @@ class FaceLandmarkServicer(pb_grpc.FaceLandmarkServiceServicer):
             if config is None or config.WhichOneof("request") != "config":
                 raise ConfigExpected("the first message of a clip must be its config")
             asked = config.config
-            options = ClipOptions(asked.max_faces, asked.stream_id, asked.resume_token, tenant, stride=asked.stride)
+            options = ClipOptions(
+                asked.max_faces,
+                asked.stream_id,
+                asked.resume_token,
+                tenant,
+                stride=asked.stride,
+                parallel=asked.parallel,
+            )
             set_stream_id(asked.stream_id)
             with call_span("AlignClip", metadata):
                 await self._send(context, self._clip(options, request_iterator))

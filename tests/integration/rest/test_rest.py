@@ -276,6 +276,7 @@ def test_openapi_names_bodies_parameters_and_errors(client: httpx.Client) -> Non
         "format": "json",
         "max_faces": 1,
         "stride": 1,
+        "parallel": 1,
         "stream_id": "",
         "resume": False,
     }

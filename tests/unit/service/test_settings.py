@@ -73,4 +73,4 @@ def test_processes_share_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     for processes, threads in ((1, 4), (2, 4), (4, 2), (16, 1)):
         monkeypatch.setenv("RED_PROCESSES", str(processes))
         settings = read_settings()
-        assert (settings.workers, settings.engine_threads) == (threads, threads)
+        assert (settings.workers, settings.max_parallel) == (threads, threads)

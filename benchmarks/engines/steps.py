@@ -2,7 +2,7 @@
 
 The server is the real one with its Python backend on this machine's CPU, which runs the same ONNX file as the exporter
 configures it. Milliseconds depend on the machine, the last column does not as much: it is the ratio to the embedded
-engine with as many streams. benchmarks/triton_transports.py says how steps travel best, benchmarks/engine_load.py what
+engine with as many streams. transports.py says how steps travel best, load.py what
 whole gateways serve.
 """
 

@@ -4,7 +4,7 @@ Each way of running the network is a process of its own, since each build of ONN
 own; rounds take turns, and the last columns are ratios of medians: below 1 is faster. ``--run NAME PYTHON PROVIDERS
 MODEL`` adds a way; ``-`` stands for this Python, and for the weights of the package.
 
-    python -m benchmarks.providers clip.mp4 --run openvino /other/venv/bin/python openvino - --run int8 - cpu out/int8
+    python -m benchmarks.engines.providers clip.mp4 --run openvino /venv/bin/python openvino - --run int8 - cpu out/int8
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Way:
 
     def __init__(self, clip: Path, spec: list[str], threads: int) -> None:
         self.name, python, providers, model = spec
-        command = [sys.executable if python == "-" else python, "-m", "benchmarks.providers_worker"]
+        command = [sys.executable if python == "-" else python, "-m", "benchmarks.engines.providers_worker"]
         command += [str(clip), providers, model, str(threads)]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.runs = self._line()

@@ -1,4 +1,4 @@
-"""One way of running the network, for benchmarks/providers.py: in an environment of its own, on orders from outside.
+"""One way of running the network, for providers.py: in an environment of its own, on orders from outside.
 
 The first line out says what runs; then each line in is an order: ``points FILE`` tracks the clip and saves the points,
 ``steps N`` gives the median milliseconds of a network call for N faces. Needs the library alone.

@@ -2,7 +2,7 @@
 
 Real gateways and real Triton servers (Python backend, the exporter's configuration) beside each other; live streams of
 a client process that wait for each answer load one after another, in turns. Frames a second depend on the machine, the
-last column is the median ratio to the embedded engine in the same turn. ``python -m benchmarks.engine_load``
+last column is the median ratio to the embedded engine in the same turn. ``python -m benchmarks.engines.load``
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How should steps travel to a Triton server on the same machine? ``python -m benchmarks.triton_transports``
+"""How should steps travel to a Triton server on the same machine? ``python -m benchmarks.engines.transports``
 
 Unary calls, one bidirectional stream for all, and unary calls whose crops lie in system shared memory, each with 16
 sequences that take their next step when the last one is answered, in turns on one real server. Then: how long an

@@ -1,0 +1,1 @@
+"""Engines against each other: the embedded one, Triton servers, execution providers."""
