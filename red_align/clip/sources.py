@@ -24,7 +24,7 @@ class Source(Protocol):
         ...
 
     def open_spans(self, spans: Sequence[Span]) -> Reader:
-        """Parts of it, one after another, for frames in planes; decoded by one thread, since others decode beside it."""
+        """Parts of it in turn, for frames in planes; decoded by one thread, since others decode beside it."""
         ...
 
 

@@ -69,6 +69,7 @@ def trained(data: Path, out: Path, monkeypatch: pytest.MonkeyPatch, stops: tuple
     return out
 
 
+@pytest.mark.slow
 def test_a_run_that_was_stopped_is_bit_for_bit_the_run_that_was_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

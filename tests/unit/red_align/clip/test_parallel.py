@@ -21,6 +21,8 @@ from red_align.media.reader import DecodeLimits
 from red_align.tracking.tracker import Tracker
 from tests.support.media import Image, astronaut, carphone_frames, damage_packets, write_video
 
+pytestmark = pytest.mark.slow
+
 COUNT = 480
 BAR = 0.3
 """Most mean difference behind a joint, per cent of the distance of the outer eye corners."""

@@ -91,6 +91,7 @@ def test_the_gateway_takes_what_the_exporter_writes_and_knows_the_model(reposito
     assert (info.engine, info.precision, info.providers) == ("triton", "fp32", ())
 
 
+@pytest.mark.slow
 def test_direct_scheduling_cpu_and_limits_are_a_matter_of_flags(tmp_path: Path) -> None:
     flags = ["--cpu", "--strategy", "direct", "--max-batch", "4", "--idle", "7.5", "--instances", "2"]
     assert main(["repository", str(MODEL_FOLDER), str(tmp_path), *flags]) == 0
@@ -111,6 +112,7 @@ def test_direct_scheduling_cpu_and_limits_are_a_matter_of_flags(tmp_path: Path) 
         (["--threads", "3"], 1, ""),
     ],
 )
+@pytest.mark.slow
 def test_instances_and_threads_of_a_cpu_are_a_matter_of_flags(
     tmp_path: Path, flags: list[str], instances: int, threads: str
 ) -> None:
