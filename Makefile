@@ -25,10 +25,10 @@ serve: $(VENV)/.done ## serve REST and gRPC on 127.0.0.1 (RED_HTTP_PORT, RED_GRP
 check: lint unit ## what to run before a commit, in under two minutes
 
 unit: $(DEV)/.done ## the unit tests that are quick, in JOBS processes
-	$(DEV)/bin/python -m pytest tests/unit -m "not slow" -n $(JOBS) --dist loadfile
+	$(DEV)/bin/python -m pytest tests/unit -m "not slow" -n $(JOBS) --dist worksteal
 
 test: $(DEV)/.done $(TRITON)/.done ## all tests, in JOBS processes: unit, integration, end to end, real Triton
-	$(DEV)/bin/python -m pytest -n $(JOBS) --dist loadfile
+	$(DEV)/bin/python -m pytest -n $(JOBS) --dist worksteal
 
 test-triton: $(DEV)/.done $(TRITON)/.done ## the tests against a real Triton server, on this machine's CPU
 	$(DEV)/bin/python -m pytest tests/triton tests/unit/red_align/engine/test_triton_config.py

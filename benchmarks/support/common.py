@@ -99,10 +99,14 @@ def machine() -> dict[str, Any]:
 
 
 def _processor() -> str:
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.machine()
+    """Name, family and model: providers of virtual machines give one name to several generations."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.machine()
+    values = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
+    name = values.get("model name", platform.machine())
+    return f"{name}, family {values.get('cpu family', '?')}, model {values.get('model', '?')}"
 
 
 def _git(*arguments: str) -> str:

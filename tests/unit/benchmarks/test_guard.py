@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from benchmarks import guard
-from benchmarks.guard import Ratios, failing, ratios, show, worse
+from benchmarks.guard import Ratios, comparable, failing, ratios, show, worse
+from benchmarks.support.common import machine
 
 KEPT = {"tracker / step": 1.50, "upload / tracker": 1.40, "live / tracker": 1.90}
 
@@ -71,3 +72,10 @@ def test_a_slower_machine_changes_no_ratio() -> None:
     samples = {name: [1.0 + i, 2.0 + i, 3.0 + i] for i, name in enumerate(sorted(names))}
     slow = {name: [1.4 * values[0], 0.9 * values[1], 2.0 * values[2]] for name, values in samples.items()}
     assert ratios(slow) == pytest.approx(ratios(samples))
+
+
+def test_numbers_of_another_processor_judge_nothing() -> None:
+    here = machine()
+    assert comparable(here, here)
+    assert not comparable(here, here | {"processor": "another one"})
+    assert not comparable(here, here | {"cores": 1 + here["cores"]})
