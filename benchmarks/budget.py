@@ -36,7 +36,7 @@ LADDERS = {
     LIVE: ("decode jpeg", "decode jpeg, own process"),
 }
 """Runs of which each does what the one before does, and more."""
-CONVERT = "convert to RGB"
+CONVERT = "reader"
 NAMES = {
     UPLOAD: ("decode", CONVERT, "own process"),
     LIVE: ("decode", "own process"),  # libjpeg's decoding ends with the conversion
@@ -78,7 +78,7 @@ def describe(title: str, found: Budget) -> str:
     lines = [table([title, "ms", "%"], [*rows, ("whole", found.whole, 100.0)])]
     floors: dict[str, tuple[str, ...]] = {"decode + crop + step": ()}
     if CONVERT in found.parts:
-        floors["decode + convert + crop + step"] = (CONVERT,)
+        floors["decode + reader + crop + step"] = (CONVERT,)
     for floor, more in floors.items():
         share, over = found.overhead(*more)
         met = "met" if share <= BAR_SHARE and over <= BAR_MS else "NOT met"

@@ -13,7 +13,7 @@ from matplotlib import pyplot as plt
 FLOOR = ("decode", "crop", "step")
 COLOURS = {
     "decode": "#4269d0",
-    "convert to RGB": "#97bbf5",
+    "reader": "#97bbf5",
     "own process": "#9c6b4e",
     "detect, acquire": "#6cc5b0",
     "crop": "#3ca951",

@@ -32,7 +32,7 @@ def test_a_part_is_the_difference_of_two_runs_and_the_rest_is_the_wire() -> None
     parts = budget(UPLOAD, MS).parts
     expected = {
         "decode": 0.80,
-        "convert to RGB": 0.20,
+        "reader": 0.20,
         "own process": 0.15,
         "detect, acquire": 0.10,
         "crop": 0.20,
@@ -55,7 +55,7 @@ def test_the_parts_add_up_to_the_whole(kind: str) -> None:
 def test_overhead_is_what_comes_on_top_of_decode_crop_and_step() -> None:
     share, over = budget(UPLOAD, MS).overhead()
     assert (share, over) == pytest.approx((2.0 / 3.5, 2.0))
-    share, over = budget(UPLOAD, MS).overhead("convert to RGB")
+    share, over = budget(UPLOAD, MS).overhead("reader")
     assert (share, over) == pytest.approx((1.8 / 3.7, 1.8))
 
 
