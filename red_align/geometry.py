@@ -52,8 +52,13 @@ class Similarity:
         Returns:
             float64 [..., 2], pixels of the target.
         """
-        m = self.matrix
-        return np.asarray(np.asarray(points, np.float64) @ m[:, :2].T + m[:, 2])
+        linear, shift = self._parts
+        return np.asarray(np.asarray(points, np.float64) @ linear + shift)
+
+    @cached_property
+    def _parts(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The matrix as ``apply`` needs it: its linear part transposed, and the shift."""
+        return self.matrix[:, :2].T, self.matrix[:, 2]
 
     def inverse(self) -> Similarity:
         """The inverse transform, from the target to the source."""
@@ -133,8 +138,9 @@ class FaceBox:
         Returns:
             The smallest box that holds all of them, frame pixels.
         """
-        low, high = np.min(points, axis=0), np.max(points, axis=0)
-        return cls(float(low[0]), float(low[1]), float(high[0] - low[0]), float(high[1] - low[1]))
+        values = np.asarray(points)
+        (x, y), (right, lower) = values.min(axis=0).tolist(), values.max(axis=0).tolist()
+        return cls(x, y, right - x, lower - y)
 
     @property
     def area(self) -> float:
@@ -184,10 +190,11 @@ class FaceRegion:
         """
         found = self._to_frame.get(size)
         if found is None:
-            middle = (size - 1) / 2.0
-            turn = Similarity(self.side / size, self.angle, 0.0, 0.0)
-            tx, ty = np.array([self.cx, self.cy]) - turn.apply(np.array([middle, middle]))
-            found = self._to_frame[size] = Similarity(turn.scale, self.angle, float(tx), float(ty))
+            # By hand: arrays of two numbers cost more than all of this.
+            middle, scale = (size - 1) / 2.0, self.side / size
+            c, s = scale * math.cos(self.angle), scale * math.sin(self.angle)
+            tx, ty = self.cx - (c * middle - s * middle), self.cy - (s * middle + c * middle)
+            found = self._to_frame[size] = Similarity(scale, self.angle, tx, ty)
         return found
 
     @cached_property
