@@ -131,7 +131,7 @@ class Contestant:
 @contextmanager
 def contestants(core: int, python: str, chosen: Sequence[str]) -> Iterator[dict[str, Contestant]]:
     """All that can be had, on one core; first those of this environment."""
-    library = [sys.executable, "-m", "benchmarks.peers.library", str(core)]
+    library = [sys.executable, "-m", "benchmarks.peers.tracker", str(core)]
     commands = {
         LIBRARY: [*library, "track"],
         CODEC: [*library, "codec"],

@@ -46,7 +46,7 @@ def test_a_core_that_others_used_too_is_told() -> None:
 
 def test_a_contestant_answers_with_seconds_frames_and_faces(tmp_path: Path) -> None:
     clip = clip_of_size(tmp_path / "clip.mp4", frames_of(None, 6), (176, 144), 6)
-    contestant = Contestant([sys.executable, "-m", "benchmarks.peers.library", "0", "track"])
+    contestant = Contestant([sys.executable, "-m", "benchmarks.peers.tracker", "0", "track"])
     try:
         first, second = contestant.run(clip), contestant.run(clip)
     finally:
