@@ -86,15 +86,8 @@ class DataPlane:
     Made by service.factory, started and closed by service.lifecycle.
     """
 
-    def __init__(
-        self,
-        settings: Settings,
-        engine: Engine,
-        detector: Detector,
-        metrics: Metrics | None = None,
-    ) -> None:
+    def __init__(self, settings: Settings, engine: Engine, detector: Detector, metrics: Metrics | None = None) -> None:
         self.settings, self.engine, self.detector = settings, engine, detector
-        """Runs the network of clips whose parts are tracked side by side."""
         self.metrics = metrics or Metrics()
         self.limits = DecodeLimits(
             settings.max_frame_pixels, settings.decode_threads, settings.max_clip_frames, settings.max_clip_s
@@ -214,7 +207,7 @@ class DataPlane:
             run = None
             if parallel > 1:
                 self._tracker(options.max_faces)  # Raises what stands against the request.
-                make_tracker = times_only(partial(self._made_tracker, options.max_faces, self.engine), self.metrics)
+                make_tracker = times_only(partial(self._made_tracker, options.max_faces), self.metrics)
                 source = IsolatedSource(self.decoders, path, self.limits, stride)
                 run = await calls(lambda: open_parallel(source, parallel, make_tracker, stride))
             if run is None:
@@ -300,16 +293,11 @@ class DataPlane:
         limit = self.settings.max_faces
         if not 0 <= max_faces <= limit:
             raise InvalidRequest(f"max_faces is {max_faces}, it must be 1 to {limit}", limit="max_faces")
-        return self._made_tracker(max_faces, self.engine, self.metrics.observe)
+        return self._made_tracker(max_faces, self.metrics.observe)
 
-    def _made_tracker(self, max_faces: int, engine: Engine, observe: Observer) -> Tracker:
-        return Tracker(
-            max_faces or 1,
-            engine=engine,
-            detector=self.detector,
-            options=self.tracking,
-            observe=observe,
-        )
+    def _made_tracker(self, max_faces: int, observe: Observer) -> Tracker:
+        faces, detector = max_faces or 1, self.detector
+        return Tracker(faces, engine=self.engine, detector=detector, options=self.tracking, observe=observe)
 
 
 def _make_authenticator(settings: Settings) -> Authenticator:
