@@ -106,7 +106,16 @@ def test_a_larger_square_is_drawn_wider_and_points_far_away_not_at_all() -> None
     points = torch.tensor([[[60.0, 60.0], [-1e9, 60.0], [float("inf"), 1e9]]])
     sums = [SpatialRecurrence(EDGE, 3).draw(points, torch.tensor([[s]])).sum((0, 2, 3)) for s in EDGE.square_px]
     assert sums[0][0] > sums[1][0] > sums[2][0] > 0
-    assert all(s[1] == s[2] == 0 for s in sums)
+    assert all(0 <= s[1] < 1e-10 and 0 <= s[2] < 1e-10 for s in sums)
+
+
+def test_no_subnormal_number_is_drawn_nor_multiplied() -> None:
+    """They cost some processors a hundred times the time of others: a third of a step."""
+    points = torch.rand(1, 68, 2, generator=torch.Generator().manual_seed(7)) * 400.0 - 136.0
+    smallest = torch.finfo(torch.float32).tiny
+    for size in EDGE.square_px:
+        drawn = SpatialRecurrence(EDGE, 68).draw(points, torch.tensor([[size]]))
+        assert drawn.min() > 1e3 * smallest  # A weight of a thousandth times that is normal still.
 
 
 def test_the_spread_is_the_variance_of_the_map() -> None:
