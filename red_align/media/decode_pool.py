@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass, field
 from pathlib import Path
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from red_align.errors import BadFrame, InvalidRequest, RedAlignError, UnreadableMedia, all_errors
 from red_align.frames import Frame, VideoInfo
 from red_align.media.decode_process import DecodeProcess
-from red_align.media.decode_worker import RGB, YUV_FULL
+from red_align.media.decode_worker import RGB, YUV_FULL, together
 from red_align.media.keyframes import ClipIndex, KeyFrame, Span
 from red_align.media.reader import DecodeLimits
 from red_align.yuv import YuvImage, split
@@ -203,7 +204,8 @@ class IsolatedReader:
         self.warnings: list[str] = []
         self._pool, self._asked = pool, (stride, planes)
         self._lock = threading.Lock()
-        self._taken = 0
+        self._told: deque[list[Any]] = deque()
+        self._held = self._owed = 0
         self._process: DecodeProcess | None = pool.take()
         try:
             self._process.send(msgpack.packb((*request, stride, planes)))
@@ -214,8 +216,8 @@ class IsolatedReader:
         if answer[0] == "error":
             self._end(reusable=True)
             raise _sent(answer[1:])
-        self._slot_bytes = answer[1]
-        self.info = VideoInfo(*answer[2:])
+        self._slot_bytes, self._slots = answer[1:3]
+        self.info = VideoInfo(*answer[3:])
 
     def frames(self, stride: int = 1, *, planes: bool = False) -> Iterator[Frame]:
         """See Reader.frames; only what it was opened for is to be had."""
@@ -234,23 +236,36 @@ class IsolatedReader:
             if self._process is None:
                 return None
             try:
-                if self._taken > READ_AHEAD:
-                    self._process.send(b"-")
-                answer = self._process.answer()
-                if answer[0] == "frame":
-                    self._taken += 1
-                    return self._frame(self._process, *answer[1:])
-                for _ in range(min(self._taken, READ_AHEAD)):
-                    self._process.send(b"-")
+                if self._held > READ_AHEAD:
+                    self._held, self._owed = self._held - 1, self._owed + 1
+                    self._give_back(self._process, together(self._slots))
+                while not self._told:
+                    # Whoever waits gives back all that is not held, so that the other does not wait as well.
+                    self._give_back(self._process, 1)
+                    kind, *answer = self._process.answer()
+                    if kind == "end":
+                        self._owed += self._held
+                        self._give_back(self._process, 1)
+                        break
+                    self._told.extend(answer)
+                else:
+                    self._held += 1
+                    return self._frame(self._process, *self._told.popleft())
             except RedAlignError as error:
                 self.complete = False
                 self.warnings.append(f"{error.message}, after frame {self.count - 1}")
                 self._end(reusable=False)
                 return None
-            _, complete, self.count, warnings = answer
+            complete, self.count, warnings = answer
             self.complete, self.warnings = self.complete and complete, self.warnings + warnings
             self._end(reusable=True)
             return None
+
+    def _give_back(self, process: DecodeProcess, least: int) -> None:
+        """Let the process write slots again, where there are ``least`` of them."""
+        if self._owed >= least:
+            process.send(msgpack.packb(self._owed))
+            self._owed = 0
 
     def _frame(
         self, process: DecodeProcess, index: int, time_s: float, slot: int, layout: str, shape: list[int]

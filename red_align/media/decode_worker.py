@@ -1,9 +1,10 @@
 """A decoding process, ``python -m red_align.media.decode_worker FD MEMORY_FD MEMORY_BYTES``, for clips and frames.
 
 Messages over the socket FD are msgpack, never pickle: what a codec was made to do must not reach the parent. Pictures
-go through a ring of slots in the memory behind MEMORY_FD. A slot is written again when the parent has given it back
-(one byte each), so that frames are decoded ahead, but never more than there are slots. A single frame comes as bytes,
-and its picture lies at the beginning of that memory until the next request.
+go through a ring of slots in the memory behind MEMORY_FD. A slot is written again when the parent has given it back, so
+that frames are decoded ahead, but never more than there are slots. Frames are told, and slots given back, several in a
+message: on a core that both processes share, each message is a change from one to the other. A single frame comes as
+bytes, and its picture lies at the beginning of that memory until the next request.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ import os
 import resource
 import sys
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import msgpack
@@ -34,6 +35,8 @@ from red_align.media.spans import SpanReader
 from red_align.yuv import YuvImage
 
 RING_BYTES, LEAST_SLOTS, MOST_SLOTS = 16 * 1024**2, 4, 16
+LONGEST_S = 0.05
+"""No frame waits longer than this for others that are told with it, but for the decoding of the next one."""
 RGB, YUV, YUV_FULL = "rgb", "yuv", "yuv-full"
 """Layouts of a picture in a slot: red_align.yuv.split has the order of the planes."""
 
@@ -95,18 +98,33 @@ def _serve_clip(wire: Connection, memory: Memory, opened: Callable[[], Reader], 
         return
     try:
         ring = Ring(memory, reader.info)
-        _send(wire, "info", ring.slot_bytes, *astuple(reader.info))
+        _send(wire, "info", ring.slot_bytes, ring.slots, *astuple(reader.info))
+        told: list[tuple[Any, ...]] = []
+        until = 0.0
         for frame in _frames(reader.frames(stride, planes=planes), reader):
-            while ring.free == 0 or wire.poll():
-                wire.recv_bytes()
-                ring.free += 1
-            _send(wire, "frame", frame.index, frame.time_s, *ring.put(frame))
+            told.append((frame.index, frame.time_s, *ring.put(frame)))
+            if ring.free == 0 or len(told) == together(ring.slots) or perf_counter() > until:
+                _send(wire, "frames", *told)
+                told, until = [], perf_counter() + LONGEST_S
+            while ring.free == 0:
+                ring.free += _given_back(wire)
+        if told:
+            _send(wire, "frames", *told)
         _send(wire, "end", reader.complete, reader.count, reader.warnings)
         while ring.free < ring.slots:
-            wire.recv_bytes()
-            ring.free += 1
+            ring.free += _given_back(wire)
     finally:
         reader.close()
+
+
+def together(slots: int) -> int:
+    """How many frames are told, or slots given back, in one message: so few that neither side waits for the other."""
+    return max(1, slots // 4)
+
+
+def _given_back(wire: Connection) -> int:
+    """Slots that may be written again; waits for them."""
+    return int(msgpack.unpackb(wire.recv_bytes()))
 
 
 def _send(wire: Connection, *values: Any) -> None:
@@ -114,13 +132,9 @@ def _send(wire: Connection, *values: Any) -> None:
 
 
 def _frames(frames: Iterator[Frame], reader: Reader) -> Iterator[Frame]:
-    """All frames of a reader; the next one decodes in a thread while this one is copied."""
+    """All frames of a reader; an error ends them, and is told as what is missing."""
     try:
-        with ThreadPoolExecutor(1) as thread:
-            ahead = thread.submit(next, frames, None)
-            while (frame := ahead.result()) is not None:
-                ahead = thread.submit(next, frames, None)
-                yield frame
+        yield from frames
     except (RedAlignError, MemoryError) as error:  # such as a frame that grew beyond the limit in mid-clip
         reader.complete = False
         reader.warnings.append(_plain(error)[1])
