@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import TypeAlias
+from dataclasses import dataclass
+from typing import Self, TypeAlias
 
 import cv2
 import numpy as np
@@ -13,6 +14,8 @@ from red_align.contract import CROP_SIZE
 from red_align.conversion import BLACK, Packed
 from red_align.geometry import FaceRegion, Similarity
 from red_align.yuv import YuvImage
+
+_ROOT_HALF = math.sqrt(0.5)
 
 Picture: TypeAlias = NDArray[np.uint8] | YuvImage
 """A frame: RGB uint8 [H, W, 3], or planes."""
@@ -34,34 +37,63 @@ def crop_face(image: Picture, region: FaceRegion, size: int = CROP_SIZE) -> NDAr
         region lies outside the image.
     """
     if not isinstance(image, YuvImage):
-        return _cut(image, region, size)
+        return _cut(image, _Place.of(image.shape, region, size))
     packed = Packed(size, size)
     half = FaceRegion((region.cx - 0.5) / 2.0, (region.cy - 0.5) / 2.0, region.side / 2.0, region.angle)
-    for plane, where, black, into in zip(
-        (image.y, image.u, image.v), (region, half, half), BLACK[image.full_range], packed.planes, strict=True
+    luma, chroma = _Place.of(image.y.shape, region, size), _Place.of(image.u.shape, half, size // 2)
+    for plane, place, black, into in zip(
+        (image.y, image.u, image.v), (luma, chroma, chroma), BLACK[image.full_range], packed.planes, strict=True
     ):
-        _cut(plane, where, into.shape[0], black, into)
+        _cut(plane, place, black, into)
     return packed.converted(cv2.COLOR_YUV2RGB_I420, full_range=image.full_range)
 
 
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a crop lies in planes of one size: the part of them, in whole pixels, that is averaged down first.
+
+    Attributes:
+        size: Side of the crop, pixels.
+        part: First column and row, and columns and rows of blocks; None where nothing is averaged.
+        factor: Side of a block, pixels.
+        to_part: Crop pixels to pixels of the averaged part, or of the whole plane.
+    """
+
+    size: int
+    part: tuple[int, int, int, int] | None
+    factor: int
+    to_part: Similarity
+
+    @classmethod
+    def of(cls, shape: tuple[int, ...], region: FaceRegion, size: int) -> Self:
+        """For a region of planes of this shape, in their own pixels."""
+        factor, to_plane = int(region.side / size), region.to_frame(size)
+        if factor < 2:
+            return cls(size, None, 1, to_plane)
+        x0, w = _blocks(region.cx, region, factor, shape[1])
+        y0, h = _blocks(region.cy, region, factor, shape[0])
+        # A small pixel's centre lies in the middle of its factor x factor block.
+        offset = (factor - 1) / 2.0
+        tx, ty = (to_plane.tx - x0 - offset) / factor, (to_plane.ty - y0 - offset) / factor
+        return cls(size, (x0, y0, w, h), factor, Similarity(to_plane.scale / factor, to_plane.angle, tx, ty))
+
+
 def _cut(
-    plane: NDArray[np.uint8],
-    region: FaceRegion,
-    size: int,
-    black: int = 0,
-    into: NDArray[np.uint8] | None = None,
+    plane: NDArray[np.uint8], place: _Place, black: int = 0, into: NDArray[np.uint8] | None = None
 ) -> NDArray[np.uint8]:
     """Cut uint8 [H, W] or [H, W, 3], with ``black`` for what lies outside."""
-    factor = int(region.side / size)
-    if factor >= 2:
-        plane, shrink = _averaged_part(plane, region, factor, black)
-        matrix = shrink.after(region.to_frame(size)).matrix
-    else:
-        matrix = region.to_frame(size).matrix
+    if place.part is not None:
+        x0, y0, w, h = place.part
+        if w < 1 or h < 1:  # The region hardly touches the image: there is nothing to average.
+            into = np.empty((place.size, place.size, *plane.shape[2:]), np.uint8) if into is None else into
+            into[...] = black
+            return into
+        part = plane[y0 : y0 + h * place.factor, x0 : x0 + w * place.factor]
+        plane = np.asarray(cv2.resize(part, (w, h), interpolation=cv2.INTER_AREA), np.uint8)
     crop = cv2.warpAffine(
         plane,
-        matrix,
-        (size, size),
+        place.to_part.matrix,
+        (place.size, place.size),
         dst=into,
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_CONSTANT,
@@ -70,30 +102,13 @@ def _cut(
     return np.asarray(crop, np.uint8)
 
 
-def _averaged_part(
-    plane: NDArray[np.uint8], region: FaceRegion, factor: int, black: int
-) -> tuple[NDArray[np.uint8], Similarity]:
-    """The part of a plane around the region, averaged over factor x factor pixels, and the transform into it."""
-    height, width = plane.shape[:2]
-    x0, w = _blocks(region.cx, region, factor, width)
-    y0, h = _blocks(region.cy, region, factor, height)
-    if w < 1 or h < 1:  # The region hardly touches the image: there is nothing to average.
-        return np.full((1, 1, *plane.shape[2:]), black, np.uint8), Similarity(1.0, 0.0, -1e6, -1e6)
-    part = plane[y0 : y0 + h * factor, x0 : x0 + w * factor]
-    small = cv2.resize(part, (w, h), interpolation=cv2.INTER_AREA)
-    # A small pixel's centre lies in the middle of its factor x factor block.
-    offset = (factor - 1) / 2.0
-    shrink = Similarity(1.0 / factor, 0.0, -(x0 + offset) / factor, -(y0 + offset) / factor)
-    return np.asarray(small, np.uint8), shrink
-
-
 def _blocks(centre: float, region: FaceRegion, factor: int, size: int) -> tuple[int, int]:
     """First pixel and number of the blocks that cover a region along one side of an image of ``size`` pixels.
 
     Blocks are counted from the edge of the square that holds the region whatever its angle, so that they stay where
     they are while it turns; only those that the region reaches are averaged.
     """
-    widest = region.side * math.sqrt(0.5) + 2 * factor
+    widest = region.side * _ROOT_HALF + 2 * factor
     first, last = _clamp(centre - widest, size), _clamp(centre + widest, size)
     reach = 0.5 * region.side * (abs(math.cos(region.angle)) + abs(math.sin(region.angle))) + 2 * factor
     skipped = max(int((centre - reach - first) // factor), 0)

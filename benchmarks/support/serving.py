@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -97,12 +98,13 @@ def upload(running: Server, clip: bytes | Path, max_faces: int = 1) -> Answer:
         max_faces: Faces to follow.
     """
     frames = faces = 0
-    began = time.perf_counter()
     content = clip if isinstance(clip, bytes) else clip.read_bytes()
+    client = _client()
+    began = time.perf_counter()
     url = f"{running.http}/align?format=ndjson&max_faces={max_faces}"
     sent = {"content": content, "headers": {"content-type": "video/mp4"}, "timeout": 600}
     lines: list[bytes] = []
-    with httpx.stream("POST", url, **sent) as answer:  # type: ignore[arg-type]
+    with client.stream("POST", url, **sent) as answer:  # type: ignore[arg-type]
         assert answer.status_code == 200, answer.read()
         seconds, rest = 0.0, b""
         for piece in answer.iter_bytes():
@@ -117,6 +119,12 @@ def upload(running: Server, clip: bytes | Path, max_faces: int = 1) -> Answer:
     assert end["complete"], end
     assert end["frame_count"] == frames, end
     return Answer(seconds, frames, faces)
+
+
+@cache
+def _client() -> httpx.Client:
+    """One for all uploads: making one reads the certificates of TLS, which takes as long as ten frames."""
+    return httpx.Client()
 
 
 class Stream:

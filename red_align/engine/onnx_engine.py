@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections import OrderedDict
@@ -23,6 +22,7 @@ from red_align.engine.onnx_graph import OnnxGraph
 from red_align.engine.providers import CPU, Chosen
 from red_align.engine.variants import Precision, require_precision, variant_folder
 from red_align.errors import ModelMismatch, Overloaded, RedAlignError, SequenceUnknown
+from red_align.machine import usable_cores
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ class OnnxEngine:
         self._lock = threading.Lock()
         # On a CPU a batch takes as long as its faces one after another, calls on two cores half as long; more of them
         # would fight for the cores. Elsewhere batches are what fills a device.
-        at_once = max(_cores() // threads, 1) if self._info.providers == (CPU,) else 1
+        at_once = max(usable_cores() // threads, 1) if self._info.providers == (CPU,) else 1
         self._calls: Batcher[_Call, StepResult] = Batcher(self._run, max_batch, at_once)
 
     @property
@@ -222,8 +222,3 @@ def _row(values: Array, row: int) -> Array:
 def _result(out: dict[str, Array], row: int, resumed: bool) -> StepResult:
     points = _row(out[contract.LANDMARKS], row).reshape(-1, 2)
     return StepResult(points, _row(out[contract.CONFIDENCE], row), _row(out[contract.MEMORY], row), resumed)
-
-
-def _cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

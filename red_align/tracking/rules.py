@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from red_align.contract import CROP_SIZE
 from red_align.crop import Picture, crop_face
-from red_align.geometry import FaceBox, FaceRegion, Points, Similarity, fit_similarity
+from red_align.geometry import FaceBox, FaceRegion, Points, fit_similarity
 from red_align.schemes import IBUG68, PointScheme
 
 REGION_MARGIN = 1.4
@@ -47,15 +47,15 @@ def region_from_landmarks(points: Points, scheme: PointScheme) -> FaceRegion:
 
 def upright_region(points: Points, angle: float) -> FaceRegion:
     """The region around points [L, 2] for a head turned by ``angle`` radians."""
-    turn = Similarity(1.0, angle, 0.0, 0.0)
-    box = FaceBox.around(turn.inverse().apply(points))
-    cx, cy = turn.apply(np.array([box.x + box.w / 2, box.y + box.h / 2]))
-    return FaceRegion(float(cx), float(cy), REGION_MARGIN * max(box.w, box.h), angle)
+    c, s = math.cos(angle), math.sin(angle)
+    box = FaceBox.around(points @ np.array([[c, -s], [s, c]]))  # in the head's own frame
+    x, y = box.x + box.w / 2, box.y + box.h / 2
+    return FaceRegion(c * x - s * y, s * x + c * y, REGION_MARGIN * max(box.w, box.h), angle)
 
 
 def face_score(confidence: NDArray[np.floating[Any]]) -> float:
     """How sure we are of a face: the mean of its points' confidences [L], 0 to 1."""
-    return float(np.mean(confidence))
+    return float(confidence.sum()) / len(confidence)
 
 
 def is_lost(score: float, points: Points, frame_size: tuple[int, int], track_lost_threshold: float) -> bool:
@@ -114,8 +114,8 @@ def appearance_descriptor(
         image, shown = cut[0], part
     small = cv2.cvtColor(crop_face(image, shown, DESCRIPTOR_SIZE), cv2.COLOR_RGB2GRAY)
     values = small.astype(np.float32).ravel()
-    values -= values.mean()
-    return np.asarray(values / max(float(np.linalg.norm(values)), float(DESCRIPTOR_SIZE)), np.float32)
+    values -= values.sum() / values.size
+    return np.asarray(values / max(math.sqrt(float(values @ values)), float(DESCRIPTOR_SIZE)), np.float32)
 
 
 def is_identity_switch(before: NDArray[np.float32], now: NDArray[np.float32], gap_s: float) -> bool:

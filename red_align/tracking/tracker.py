@@ -293,7 +293,8 @@ class Tracker:
             return
         self._since_search = 0
         began = perf_counter()
-        found = detect(self._detector, image)
+        # Beside faces that are followed, a new one may be any; among none, the largest are all that is asked for.
+        found = detect(self._detector, image, None if self._tracks else self.max_faces)
         self._observe("detect_s", perf_counter() - began)
         new = [d for d in found if all(d.box.iou(t.box) < SAME_FACE_IOU for t in self._tracks)]
         chosen = sorted(new, key=_preference, reverse=True)[: self.max_faces - len(self._tracks)]

@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from red_align.engine.providers import parse_providers
 from red_align.engine.variants import Precision
 from red_align.errors import ConfigurationError
+from red_align.machine import usable_cores
 from red_align.media.reader import MAX_FRAME_PIXELS
 from service.config.files import JwksFile, KeysFile, TokenKeys, check_tls, refused
 
@@ -27,7 +28,7 @@ Count = Annotated[int, Field(ge=1)]
 
 def _default_threads(known: dict[str, Any]) -> int:
     """The cores, at most four, shared out among the processes."""
-    return max(1, min(4, len(os.sched_getaffinity(0)) // int(known.get("processes", 1))))
+    return max(1, min(4, usable_cores() // int(known.get("processes", 1))))
 
 
 class Settings(BaseSettings):

@@ -170,9 +170,21 @@ def test_closing_waits_for_the_frame_that_is_being_decoded() -> None:
     assert decoding_threads() == []
 
 
+def test_without_a_core_for_it_no_frame_decodes_ahead_nor_in_a_thread() -> None:
+    reader = CountingReader(9)
+    frames = Prefetch(reader, ahead=False)
+    assert reader.count == 0
+    assert [frame.index for _ in range(2) if (frame := frames.next()) is not None] == [0, 1]
+    assert reader.count == 2
+    assert decoding_threads() == []
+    frames.close()
+    assert reader.closed == 1
+    assert frames.next() is None
+
+
 def test_a_decoding_thread_can_close_what_it_decodes_for() -> None:
     reader = CountingReader(9)
-    frames = Prefetch(reader)
+    frames = Prefetch(reader, ahead=True)
     frames._thread.submit(frames.close).result(10)  # as the garbage collector may
     for thread in threading.enumerate():
         if thread is not threading.current_thread() and not thread.daemon:
