@@ -126,3 +126,35 @@ def test_a_client_that_goes_frees_the_parts(parts_server: RunningServer, clip: P
     again = ask(parts_server, clip.read_bytes(), parallel=2)
     assert heads(again) == heads(lines)
     assert logged(parts_server, "in 2 parts at once") > before
+
+
+def test_a_deadline_frees_the_parts(parts_server: RunningServer, clip: Path) -> None:
+    before = logged(parts_server, "in 2 parts at once")
+    asked = [pb.AlignClipRequest(config=pb.ClipConfig(parallel=2)), pb.AlignClipRequest(chunk=clip.read_bytes())]
+    with grpc.insecure_channel(parts_server.grpc) as channel:
+        answers = pb_grpc.FaceLandmarkServiceStub(channel).AlignClip(iter(asked), timeout=0.3)
+        with pytest.raises(grpc.RpcError) as ended:
+            list(answers)
+    assert ended.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+    assert ask(parts_server, clip.read_bytes(), parallel=2)[-1]["complete"] is True
+    assert ask(parts_server, clip.read_bytes(), parallel=2)[-1]["complete"] is True
+    assert logged(parts_server, "in 2 parts at once") >= before + 1
+
+
+def test_a_live_stream_and_a_clip_of_one_part_are_answered_beside_clips_in_parts(
+    parts_server: RunningServer, clip: Path
+) -> None:
+    data, pictures = clip.read_bytes(), [jpeg(frame) for frame in carphone_frames()[:30]]
+    config = pb.AlignStreamRequest(config=pb.StreamConfig())
+    live = [
+        pb.AlignStreamRequest(frame=pb.VideoFrame(encoded=picture, time_s=index / 30))
+        for index, picture in enumerate(pictures)
+    ]
+    with ThreadPoolExecutor(3) as threads, grpc.insecure_channel(parts_server.grpc) as channel:
+        several = [threads.submit(ask, parts_server, data, parallel=2) for _ in range(2)]
+        alone = threads.submit(ask, parts_server, data)
+        stub = pb_grpc.FaceLandmarkServiceStub(channel)
+        results = [a.frame for a in stub.AlignStream(iter([config, *live]), timeout=60) if a.HasField("frame")]
+        ended = [each.result() for each in (*several, alone)]
+    assert [len(result.faces) for result in results] == [1] * len(pictures)
+    assert all(heads(lines) == heads(ended[0]) for lines in ended)
