@@ -168,9 +168,24 @@ class Settings(BaseSettings):
         ge=0,
         description="Rate limit of one tenant in processed frames a second; frames beyond it wait. 0 is no limit.",
     )
+    tenant_pixels_per_s: float = Field(
+        0.0,
+        ge=0,
+        description="Pixels decoded a second for one tenant; requests that begin beyond it are refused, frames of "
+        "those under way wait. 0 is no limit.",
+    )
 
     max_upload_bytes: Count = Field(2 * 1024**3, description="Largest upload in bytes.")
     max_frame_pixels: Count = Field(MAX_FRAME_PIXELS, description="Largest frame, width times height, in pixels.")
+    max_animation_pixels: int = Field(
+        250_000_000, ge=0, description="Most pixels of all frames of an animated image; 0 is no limit."
+    )
+    max_decoding_bytes: int = Field(
+        1024**3,
+        ge=0,
+        description="Memory in bytes of the frames that are being decoded, of all requests, as estimated from their "
+        "sizes; what would need more is refused. 0 is no limit.",
+    )
     max_message_bytes: Count = Field(GRPC_MESSAGE_BYTES, description="Largest gRPC message in bytes.")
     max_clip_frames: int = Field(0, ge=0, description="Most frames of an uploaded clip; 0 is no limit.")
     max_clip_s: float = Field(0.0, ge=0, description="Longest uploaded clip in seconds; 0 is no limit.")
