@@ -64,6 +64,7 @@ class DataPlane:
             settings.search_every,
             settings.track_lost_threshold,
             settings.track_activation_threshold,
+            settings.search_turned_every,
         )
         # Streams take turns in few threads, in the order of their frames: many more threads than cores were measured to
         # answer the unlucky stream much later. Twice as many keep the cores busy while others wait for a decoder, and

@@ -85,6 +85,12 @@ class Settings(BaseSettings):
         5, description="Frames between two searches while faces are followed, with room for more."
     )
     search_every: Count = Field(2, description="Frames between two searches while no face is followed.")
+    search_turned_every: int = Field(
+        10,
+        ge=0,
+        description="Frames between two searches of the frame turned, by 90 degrees to one side, to the other, and by "
+        "180 in turn, while no face is found; 0 for never.",
+    )
     detect_size: Count = Field(640, description="Longer side in pixels to which a frame is reduced for detection.")
     detect_score: Unit = Field(0.6, description="Least detector score of a face, 0 to 1.")
     track_lost_threshold: Unit = Field(0.2, description="A face is lost when its score falls below this, 0 to 1.")

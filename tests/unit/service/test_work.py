@@ -1,4 +1,4 @@
-"""The work of a tenant is a debt in pixels, paid off at a steady rate; memory for decoding is set aside and given back."""
+"""The work of a tenant is a debt in pixels, paid off at a steady rate; memory for decoding is set aside."""
 
 from __future__ import annotations
 
