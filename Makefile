@@ -11,7 +11,7 @@ export RED_HTTP_PORT ?= 8080
 export RED_GRPC_PORT ?= 8081
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve check unit test test-triton lint train eval export repository bench bench-triton bench-pipeline bench-budget bench-growth bench-guard bench-streams fuzz soak faults proto compose-tool clean
+.PHONY: help demo serve check unit test test-triton mutants lint train eval export repository bench bench-triton bench-pipeline bench-budget bench-growth bench-guard bench-streams fuzz soak faults proto compose-tool clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ test: $(DEV)/.done $(TRITON)/.done ## all tests, in JOBS processes: unit, integr
 
 test-triton: $(DEV)/.done $(TRITON)/.done ## the tests against a real Triton server, on this machine's CPU
 	$(DEV)/bin/python -m pytest tests/triton tests/unit/red_align/engine/test_triton_config.py
+
+mutants: $(DEV)/.done ## plant faults in a copy, one at a time: each must make a test fail
+	$(DEV)/bin/python -m tests.mutants
 
 lint: $(DEV)/.done ## style, types, and which room may import which
 	$(DEV)/bin/ruff check .

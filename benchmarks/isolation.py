@@ -30,8 +30,9 @@ from red_align.media.images import decode_frame
 from red_align.media.reader import DecodeLimits, Reader, open_media
 from service import lifecycle
 from service.config.settings import Settings
-from service.dataplane import ClipOptions, DataPlane, StreamOptions
+from service.dataplane import DataPlane
 from service.factory import make_dataplane
+from service.streams.options import ClipOptions, StreamOptions
 from tests.support.media import carphone_frames, jpeg, write_video
 
 RUNS = 7

@@ -26,7 +26,7 @@ NEVER = 99
 class TrackFigures:
     """In which frame something happened, one number a clip: 1 is the very frame of the change, NEVER is never.
 
-    ``lost``: a face that vanished is given up. ``back``: one that came back is found, as a new track. ``cut``:
+    ``lost``: a face that vanished is given up. ``back``: one that came back is found. ``cut``:
     after a hard cut to another face at the same position there is a new track. ``skipped``: pictures whose face
     was not found at the beginning; ``others``: pictures left out because another face stays when this one goes.
     """
@@ -64,7 +64,7 @@ def evaluate_tracks(
             continue
         gone, there = ids[BEFORE : BEFORE + GONE], ids[BEFORE + GONE :]
         lost.append(next((i for i, k in enumerate(gone, 1) if k is None), NEVER))
-        back.append(next((i for i, k in enumerate(there, 1) if k not in (None, ids[BEFORE - 1])), NEVER))
+        back.append(next((i for i, k in enumerate(there, 1) if k is not None), NEVER))
         clip = [face.image] * BEFORE + [in_place_of(face, other)] * AFTER
         ids = track_ids(Tracker(engine=engine, detector=detector, options=options), clip, rng)
         first = ids[BEFORE - 1]

@@ -225,6 +225,13 @@ class FirstMessageTimeout(ClientTooSlow):
     reason = "FIRST_MESSAGE_TIMEOUT"
 
 
+class DecoderLost(RedAlignError):
+    """A decoding process was killed from outside, as by a kernel that is short of memory, and its successor too."""
+
+    code = "UNAVAILABLE"
+    reason = "DECODER_LOST"
+
+
 class NotReady(RedAlignError):
     """The service is starting or going away."""
 

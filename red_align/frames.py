@@ -73,10 +73,12 @@ class Face:
     """One face of a frame.
 
     Attributes:
-        track_id: Number of the face, from 0, for as long as it is tracked; found again after a loss it gets a new one.
+        track_id: Number of the face, from 0, for as long as it is tracked. One that is found again within half a second
+            of its loss, near to where it was and alike, keeps it; later it gets a new one.
         box: Tight box of its points, pixels of the upright frame.
         score: Mean confidence of its points, 0 to 1.
         landmarks: Its points.
+        reacquired: Whether it was lost and is found again in this frame under its number.
 
     Example:
         >>> import red_align
@@ -90,6 +92,7 @@ class Face:
     box: FaceBox
     score: float
     landmarks: Landmarks
+    reacquired: bool = False
 
 
 class FrameStatus(StrEnum):

@@ -7,7 +7,6 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -33,6 +32,7 @@ from service.security.authenticator import Authenticator, TokenRules
 from service.security.credentials import read_jwks, read_keys
 from service.streams.clip import ClipRun
 from service.streams.live import LiveRun
+from service.streams.options import ClipOptions, StreamOptions
 from service.streams.parallel_clip import ParallelClipRun, times_only
 from service.streams.registry import Lease, StreamRegistry
 from service.streams.resume_token import TokenSealer, read_token_keys
@@ -41,43 +41,6 @@ from service.streams.uploads import Upload, UploadStore
 
 log = logging.getLogger(__name__)
 MAX_STRIDE = 1_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class StreamOptions:
-    """What a stream may choose, and whose it is.
-
-    Attributes:
-        max_faces: Most faces to follow at once; 0 stands for the default of 1.
-        stream_id: Name of the tenant's stream to go on with, or to begin; empty for none.
-        resume_token: State to go on from, whoever holds it; empty for none.
-        tenant: Who asks.
-    """
-
-    max_faces: int = 1
-    stream_id: str = ""
-    resume_token: str = ""
-    tenant: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class ClipOptions(StreamOptions):
-    """What a clip request may choose.
-
-    Attributes:
-        stride: Every stride-th frame is answered; 0 stands for 1.
-        want_token: Whether its end has a resume token.
-        parallel: Most parts that are tracked side by side; 0 stands for 1.
-    """
-
-    stride: int = 1
-    want_token: bool = False
-    parallel: int = 1
-
-    @property
-    def goes_on(self) -> bool:
-        """Whether it is a segment of a stream, or may become one."""
-        return bool(self.want_token or self.stream_id or self.resume_token)
 
 
 class DataPlane:
@@ -90,13 +53,18 @@ class DataPlane:
         self.settings, self.engine, self.detector = settings, engine, detector
         self.metrics = metrics or Metrics()
         self.limits = DecodeLimits(
-            settings.max_frame_pixels, settings.decode_threads, settings.max_clip_frames, settings.max_clip_s
+            settings.max_frame_pixels,
+            settings.decode_threads,
+            settings.max_clip_frames,
+            settings.max_clip_s,
+            settings.max_animation_pixels,
         )
         self.tracking = TrackingOptions(
             settings.detect_every,
             settings.search_every,
             settings.track_lost_threshold,
             settings.track_activation_threshold,
+            settings.search_turned_every,
         )
         # Streams take turns in few threads, in the order of their frames: many more threads than cores were measured to
         # answer the unlucky stream much later. Twice as many keep the cores busy while others wait for a decoder, and
@@ -111,6 +79,7 @@ class DataPlane:
             settings.decode_timeout_s,
             max(settings.decode_spare, live),
             live,
+            settings.max_decoding_bytes,
         )
         self.ready = False
         self.peers_ready = True
@@ -120,7 +89,12 @@ class DataPlane:
         self.auth = _make_authenticator(settings)
         streams, uploads = settings.tenant_max_streams, settings.tenant_max_uploads
         self.tenants = Tenants(
-            TenantLimits(streams or settings.max_streams, uploads or settings.max_uploads, settings.tenant_frames_per_s)
+            TenantLimits(
+                streams or settings.max_streams,
+                uploads or settings.max_uploads,
+                settings.tenant_frames_per_s,
+                settings.tenant_pixels_per_s,
+            )
         )
         self.streams = Admission("max_streams", settings.max_streams)
         self.uploads = Admission("max_uploads", settings.max_uploads)
@@ -150,6 +124,7 @@ class DataPlane:
             Overloaded: Too many are under way, of all or of the tenant.
         """
         with self.uploads.acquire_slot(), self.tenants.of(tenant) as share, share.uploads.acquire_slot():
+            share.work.check()
             async with self.upload_store.open() as upload:
                 yield upload
 
@@ -182,6 +157,7 @@ class DataPlane:
                     first_index=_first_index(lease),
                     seal=self._sealer(options.tenant) if options.goes_on else None,
                     rate_limit=tenant.frame if tenant.limited else None,
+                    spend=tenant.work.spend,
                     metrics=self.metrics,
                 )
                 try:
@@ -200,7 +176,8 @@ class DataPlane:
         """The clip's parts, tracked side by side; None where it is not to be split, cannot be, or none is free."""
         settings, stride = self.settings, options.stride or 1
         # Segments need their last state, and a rate limit would be spent on frames that nobody asked for yet.
-        wanted = 1 if options.goes_on or settings.tenant_frames_per_s else min(options.parallel, settings.max_parallel)
+        limited = settings.tenant_frames_per_s or settings.tenant_pixels_per_s
+        wanted = 1 if options.goes_on or limited else min(options.parallel, settings.max_parallel)
         free = (settings.max_sequences - self.engine.sequences) // (options.max_faces or 1)
         share = min(self.parts.limit // max(self.uploads.active, 1), free // 2)
         with self.parts.take(wanted, share) as parallel:
@@ -233,6 +210,7 @@ class DataPlane:
         """
         calls = ThreadCalls(self.live_threads)
         with self.streams.acquire_slot(), self.tenants.of(options.tenant) as tenant, tenant.streams.acquire_slot():
+            tenant.work.check()
             async with self._begun(options, calls, same_clock=True) as (lease, tracker):
                 run = LiveRun(
                     self.decoders,
@@ -243,6 +221,7 @@ class DataPlane:
                     first_index=_first_index(lease),
                     rate_limit=tenant.frame,
                     intake_limit=tenant.message,
+                    spend=tenant.work.spend,
                     metrics=self.metrics,
                 )
                 try:

@@ -38,6 +38,7 @@ class ClipLandmarks:
         boxes: float64 [T, F, 4], x, y, width and height of the tight box of the points in pixels; NaN likewise.
         scores: float64 [T, F], mean confidence of the points, 0 to 1; NaN likewise.
         track_ids: int64 [T, F]; -1 where there is no face.
+        reacquired: bool [T, F]; where a face that was lost is found again in this frame under its track id.
         times: float64 [T], seconds from the first frame of the clip.
         index: int64 [T], number of the frame in the clip, from 0; a stride leaves some out.
         status: str [T], ``ok``, or ``error`` for a frame that could not be processed, such as one of another size.
@@ -61,6 +62,7 @@ class ClipLandmarks:
     boxes: NDArray[np.float64]
     scores: NDArray[np.float64]
     track_ids: NDArray[np.int64]
+    reacquired: NDArray[np.bool_]
     times: NDArray[np.float64]
     index: NDArray[np.int64]
     status: NDArray[np.str_]
@@ -74,8 +76,9 @@ class ClipLandmarks:
         Returns:
             One row a face and frame, in order of time: ``frame`` (int64, from 1), ``face_id`` (int64, the track id),
             ``timestamp`` (float64, seconds), ``confidence`` (float64, the face's score, 0 to 1), ``success`` (int64,
-            1), then ``x_0`` ... and ``y_0`` ... (float64, pixels as in ``points``). A frame without a face has one row
-            with face_id -1, success 0 and NaN for the rest, where the CSV files have zeros.
+            1), then ``x_0`` ... and ``y_0`` ... (float64, pixels as in ``points``), and ``reacquired`` (int64, 0 or 1).
+            A frame without a face has one row with face_id -1, success 0, reacquired 0, and NaN for the rest, where the
+            CSV files have zeros.
 
         Raises:
             ImportError: pandas is not installed.
@@ -106,7 +109,8 @@ class ClipLandmarks:
         }
         names = [f"{axis}_{i}" for axis in "xy" for i in range(num_points)]
         values = self.points[frame, column].transpose(0, 2, 1).reshape(len(frame), 2 * num_points)
-        return pd.concat([pd.DataFrame(head), pd.DataFrame(values, columns=names)], axis=1)
+        tail = {"reacquired": self.reacquired[frame, column].astype(np.int64)}
+        return pd.concat([pd.DataFrame(head), pd.DataFrame(values, columns=names), pd.DataFrame(tail)], axis=1)
 
 
 def align(
@@ -187,6 +191,8 @@ class Columns:
         self._max_faces, self._num_points = max_faces, num_points
         self._of_track: dict[int, int] = {}
         self._rows: list[tuple[NDArray[np.float64], NDArray[np.float32], NDArray[np.float64], NDArray[np.int64]]] = []
+        self._reacquired: list[NDArray[np.bool_]] = []
+        self._last_of: dict[int, int] = {}
         self._frames: list[tuple[int, float, str]] = []
 
     def add(self, result: FrameResult) -> None:
@@ -197,12 +203,14 @@ class Columns:
         confidence = np.full((self._max_faces, self._num_points), np.nan, np.float32)
         boxes = np.full((self._max_faces, 5), np.nan)
         ids = np.full(self._max_faces, NO_TRACK, np.int64)
+        reacquired = np.zeros(self._max_faces, np.bool_)
         for face in result.faces:
             column, box = self._of_track[face.track_id], face.box
             points[column], confidence[column] = face.landmarks.points, face.landmarks.confidence
             boxes[column] = box.x, box.y, box.w, box.h, face.score
-            ids[column] = face.track_id
+            ids[column], reacquired[column] = face.track_id, face.reacquired
         self._rows.append((points, confidence, boxes, ids))
+        self._reacquired.append(reacquired)
         self._frames.append((result.index, result.time_s, str(result.status)))
 
     def landmarks(self, video: VideoInfo, end: StreamEnd) -> ClipLandmarks:
@@ -215,6 +223,7 @@ class Columns:
             boxes=boxes[:, :, :4],
             scores=boxes[:, :, 4],
             track_ids=ids,
+            reacquired=np.stack(self._reacquired),
             times=np.array(times, np.float64),
             index=np.array(index, np.int64),
             status=np.array(status, np.str_),
@@ -224,7 +233,18 @@ class Columns:
         )
 
     def _assign(self, track_ids: list[int]) -> None:
-        """Columns of the tracks of a frame: those that went on keep theirs, new ones take the first that is free."""
+        """Columns of the tracks of a frame: those that went on keep theirs, and those that are back where it is free.
+
+        New ones take the first that is free.
+        """
         kept = {track_id: self._of_track[track_id] for track_id in track_ids if track_id in self._of_track}
-        free = iter(sorted(set(range(self._max_faces)) - set(kept.values())))
-        self._of_track = {t: kept[t] if t in kept else next(free) for t in track_ids}
+        free = sorted(set(range(self._max_faces)) - set(kept.values()))
+        for track_id in track_ids:
+            if track_id not in kept and (former := self._last_of.get(track_id)) in free:
+                kept[track_id] = former
+                free.remove(former)
+        for track_id in track_ids:
+            if track_id not in kept:
+                kept[track_id] = free.pop(0)
+        self._of_track = kept
+        self._last_of.update(kept)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import fcntl
 import mmap
 import os
+import signal
 import socket
 import struct
 import subprocess
 import sys
 import tempfile
+import threading
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -17,14 +19,77 @@ import msgpack
 import numpy as np
 from numpy.typing import NDArray
 
-from red_align.errors import UnreadableMedia
+from red_align.errors import DecoderLost, Overloaded, RedAlignError, TooLarge, UnreadableMedia
 
 # Freed pictures stay with the process (glibc): fetching their pages anew takes longer than decoding them.
 ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": str(32 * 1024**2), "MALLOC_TRIM_THRESHOLD_": str(64 * 1024**2)}
 
 
+CRASHED = "the decoder crashed"
+END_S = 1.0
+"""Seconds for a process whose socket is closed to be gone."""
+
+
+class MemoryBudget:
+    """Memory of frames that are being decoded, over all files and frames at once. Safe to use from any thread.
+
+    Args:
+        limit: Most bytes at once; 0 for no limit.
+    """
+
+    def __init__(self, limit: int = 0) -> None:
+        self.limit, self.used = limit, 0
+        self._lock = threading.Lock()
+
+    def take(self, wanted: int) -> RedAlignError | None:
+        """Set bytes aside; gives the error instead where there are not as many."""
+        with self._lock:
+            free = self.limit - self.used
+            if not self.limit or wanted <= free:
+                self.used += wanted
+                return None
+        need = f"about {wanted / 1e6:.0f} MB of memory are needed to decode this"
+        if wanted > self.limit:
+            message = f"{need}, which exceeds the limit of {self.limit / 1e6:.0f} MB for all requests"
+            return TooLarge(message, limit="max_decoding_bytes")
+        message = f"{need}, and of {self.limit / 1e6:.0f} MB for all requests {free / 1e6:.0f} MB are free now"
+        return Overloaded(message, limit="max_decoding_bytes")
+
+    def give_back(self, held: int) -> None:
+        """Free what was set aside."""
+        with self._lock:
+            self.used -= held
+
+
+class MemoryShare:
+    """What one file or frame has of a budget.
+
+    Args:
+        budget: Of all.
+    """
+
+    def __init__(self, budget: MemoryBudget) -> None:
+        self._budget = budget
+        self.held = 0
+
+    def grow(self, total: int) -> RedAlignError | None:
+        """Have ``total`` bytes; gives the error instead where that cannot be."""
+        refused = self._budget.take(total - self.held) if total > self.held else None
+        if refused is None:
+            self.held = max(total, self.held)
+        return refused
+
+    def release(self) -> None:
+        """Give all of it back; safe to call twice."""
+        held, self.held = self.held, 0
+        self._budget.give_back(held)
+
+
 class DecodeProcess:
-    """One process. ``send`` and ``answer`` raise UnreadableMedia where it died or does not answer in time."""
+    """One process. ``send`` and ``answer`` raise UnreadableMedia where it crashed or does not answer in time.
+
+    One that was killed from outside is no fault of the file's: that is DecoderLost.
+    """
 
     def __init__(self, memory_bytes: int, timeout_s: float) -> None:
         ours, theirs = socket.socketpair()
@@ -46,6 +111,13 @@ class DecodeProcess:
         self._wire = Connection(ours.detach())
         self._timeout_s = timeout_s
         self._map: mmap.mmap | None = None
+        self.died = False
+        """Whether it was found to have ended by itself: another process may do better."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether it runs."""
+        return self._process.poll() is None
 
     def send(self, request: bytes) -> None:
         """Give it a message."""
@@ -54,7 +126,7 @@ class DecodeProcess:
         except BlockingIOError as error:
             raise self._silent() from error
         except OSError as error:
-            raise UnreadableMedia("the decoder crashed") from error
+            raise self._ended() from error
 
     def answer(self) -> Any:
         """Its next message."""
@@ -62,8 +134,28 @@ class DecodeProcess:
             return msgpack.unpackb(self._wire.recv_bytes())
         except BlockingIOError as error:
             raise self._silent() from error
-        except (EOFError, OSError, ValueError, msgpack.UnpackException) as error:
-            raise UnreadableMedia("the decoder crashed") from error
+        except (EOFError, OSError) as error:
+            raise self._ended() from error
+        except (ValueError, msgpack.UnpackException) as error:
+            raise UnreadableMedia(CRASHED) from error
+
+    def first_answer(self, share: MemoryShare) -> Any:
+        """Its answer to a request, once it has the memory that it asks for before; an error where it gets none."""
+        while (answer := self.answer())[0] == "room":
+            refused = share.grow(int(answer[1]))
+            self.send(b"-" if refused else b"+")
+            if refused:
+                self.answer()  # Its own error has no numbers.
+                return ["error", type(refused).__name__, refused.message, refused.metadata]
+        return answer
+
+    def _ended(self) -> RedAlignError:
+        try:
+            status = self._process.wait(END_S)
+        except subprocess.TimeoutExpired:
+            status = 0
+        self.died = True
+        return DecoderLost("the decoder was killed") if status == -signal.SIGKILL else UnreadableMedia(CRASHED)
 
     def _silent(self) -> UnreadableMedia:
         return UnreadableMedia(f"the decoder did not answer within {self._timeout_s:g} s")
@@ -81,7 +173,7 @@ class DecodeProcess:
         try:
             return np.frombuffer(self._map, np.uint8, size, offset).reshape(shape)
         except ValueError as error:
-            raise UnreadableMedia("the decoder crashed") from error
+            raise UnreadableMedia(CRASHED) from error
 
     def kill(self) -> None:
         """End it; views of its pictures stay good as long as they are held."""

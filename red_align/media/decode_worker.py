@@ -15,7 +15,7 @@ import os
 import resource
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import astuple
+from dataclasses import astuple, dataclass, field
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -26,9 +26,9 @@ import msgpack
 import numpy as np
 from numpy.typing import NDArray
 
-from red_align.errors import RedAlignError
+from red_align.errors import Overloaded, RedAlignError, TooLarge
 from red_align.frames import Frame, VideoInfo
-from red_align.media.images import decode_frame
+from red_align.media.images import ImageReader, decode_frame
 from red_align.media.keyframes import Span, index_clip
 from red_align.media.reader import DecodeLimits, Reader, open_media
 from red_align.media.spans import SpanReader
@@ -37,6 +37,10 @@ from red_align.yuv import YuvImage
 RING_BYTES, LEAST_SLOTS, MOST_SLOTS = 16 * 1024**2, 4, 16
 LONGEST_S = 0.05
 """No frame waits longer than this for others that are told with it, but for the decoding of the next one."""
+PICTURE_BYTES = 11
+"""Memory in bytes for each pixel of a picture that decodes: Pillow's four, two copies, and the file's own form.
+
+A video's decoder holds frames of a byte and a half a pixel, some six of them."""
 RGB, YUV, YUV_FULL = "rgb", "yuv", "yuv-full"
 """Layouts of a picture in a slot: red_align.yuv.split has the order of the planes."""
 
@@ -52,17 +56,20 @@ def main(arguments: list[str]) -> int:
             kind, *request = msgpack.unpackb(wire.recv_bytes())
             if kind == "clip":
                 path, limits, *given = request
-                _serve_clip(wire, memory, partial(open_media, Path(path), DecodeLimits(*limits)), *given)
+                room = Room(wire)
+                _serve_clip(wire, memory, room, partial(open_media, Path(path), RoomLimits(*limits, room=room)), *given)
             elif kind == "spans":
                 path, limits, spans, *given = request
                 parts = [Span(*values) for values in spans]
-                _serve_clip(wire, memory, partial(SpanReader, Path(path), DecodeLimits(*limits), parts), *given)
+                room = Room(wire)
+                opened = partial(SpanReader, Path(path), RoomLimits(*limits, room=room), parts)
+                _serve_clip(wire, memory, room, opened, *given)
             elif kind == "index":
                 path, limits = request
                 _serve_index(wire, Path(path), DecodeLimits(*limits))
             else:
-                data, limits = request
-                _serve_frame(wire, memory, data, DecodeLimits(*limits))
+                data, limits, granted = request
+                _serve_frame(wire, memory, data, RoomLimits(*limits, room=Room(wire, granted)))
     except (EOFError, OSError):
         return 0
 
@@ -89,15 +96,23 @@ def _serve_index(wire: Connection, path: Path, limits: DecodeLimits) -> None:
     _send(wire, "index", None if found is None else astuple(found))
 
 
-def _serve_clip(wire: Connection, memory: Memory, opened: Callable[[], Reader], stride: int, planes: bool) -> None:
+def _serve_clip(
+    wire: Connection, memory: Memory, room: Room, opened: Callable[[], Reader], stride: int, planes: bool
+) -> None:
     """One file: what it is, its frames as slots come free, how it ended; then all slots are taken back."""
     try:
         reader = opened()
+        try:
+            ring = Ring(reader.info)
+            room.fill(ring, still=isinstance(reader, ImageReader) and not reader.info.frame_rate)
+        except BaseException:
+            reader.close()
+            raise
     except (RedAlignError, MemoryError) as error:
         _send(wire, "error", *_plain(error))
         return
     try:
-        ring = Ring(memory, reader.info)
+        ring.open(memory)
         _send(wire, "info", ring.slot_bytes, ring.slots, *astuple(reader.info))
         told: list[tuple[Any, ...]] = []
         until = 0.0
@@ -147,6 +162,52 @@ def _plain(error: Exception) -> tuple[str, str, dict[str, str]]:
     return "TooLarge", "the file needs more memory to decode than is allowed", {"limit": "decode_memory_bytes"}
 
 
+class Room:
+    """Memory that the parent has set aside for what is being decoded; it is asked for before it is used.
+
+    Args:
+        wire: Leads to the parent.
+        granted: Bytes that are set aside already.
+    """
+
+    def __init__(self, wire: Connection, granted: int = 0) -> None:
+        self._wire, self._granted = wire, granted
+        self._full = False
+
+    def need(self, size: int) -> None:
+        """Raises Overloaded where there are no ``size`` bytes, TooLarge where a clip under way would need more."""
+        if size <= self._granted:
+            return
+        if self._full:  # Decoding goes on in a thread beside the messages of the ring.
+            raise TooLarge("a frame is far larger than the first one", limit="max_decoding_bytes")
+        _send(self._wire, "room", size)
+        if self._wire.recv_bytes() != b"+":
+            raise Overloaded("there is no memory to decode this in", limit="max_decoding_bytes")
+        self._granted = size
+
+    def fill(self, ring: Ring, *, still: bool) -> None:
+        """Have the slots of a clip beside its decoder; that is all then."""
+        if not still:
+            self.need(ring.slot_bytes // 3 * PICTURE_BYTES + ring.slots * ring.slot_bytes)
+        self._full = True
+
+
+@dataclass(frozen=True, slots=True)
+class RoomLimits(DecodeLimits):
+    """Limits whose check of a frame's size has its memory set aside too.
+
+    Attributes:
+        room: Where that is asked for.
+    """
+
+    room: Room = field(kw_only=True)
+
+    def check(self, width: int, height: int) -> None:
+        """See DecodeLimits.check; raises Overloaded too."""
+        DecodeLimits.check(self, width, height)
+        self.room.need(width * height * PICTURE_BYTES)
+
+
 class Memory:
     """A file in memory that both processes see; it grows and never shrinks."""
 
@@ -175,12 +236,15 @@ class Memory:
 class Ring:
     """Slots for pictures in the memory that both processes see, each of the size of the clip's first frame."""
 
-    def __init__(self, memory: Memory, video: VideoInfo) -> None:
-        self._memory = memory
+    def __init__(self, video: VideoInfo) -> None:
         self.slot_bytes = max(video.width * video.height * 3, 1)
         self.slots = self.free = max(LEAST_SLOTS, min(MOST_SLOTS, RING_BYTES // self.slot_bytes))
-        memory.reach(self.slots * self.slot_bytes)
         self._next = 0
+
+    def open(self, memory: Memory) -> None:
+        """Have room for all slots."""
+        self._memory = memory
+        memory.reach(self.slots * self.slot_bytes)
 
     def put(self, frame: Frame) -> tuple[int, str, tuple[int, ...]]:
         """Write a picture to the next slot; gives the slot, or -1 for one that is larger, its layout and shape."""

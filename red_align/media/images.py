@@ -89,6 +89,7 @@ class ImageReader:
         path: The file.
         check: Called with width and height of frames, pixels; raises TooLarge.
         check_length: Called with the number of frames and seconds so far; raises TooLarge.
+        check_animation: Called with the number of frames, width and height before any decodes; raises TooLarge.
 
     Raises:
         UnreadableMedia: The image does not decode.
@@ -96,7 +97,13 @@ class ImageReader:
         TooLarge: What the checks raise.
     """
 
-    def __init__(self, path: Path, check: SizeCheck, check_length: Callable[[int, float], None] | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        check: SizeCheck,
+        check_length: Callable[[int, float], None] | None = None,
+        check_animation: Callable[[int, int, int], None] | None = None,
+    ) -> None:
         self.complete = True
         self.count = 0
         self.warnings: list[str] = []
@@ -105,6 +112,8 @@ class ImageReader:
             self._image = Image.open(path, formats=FORMATS)
             check(*self._image.size)
             self._count = getattr(self._image, "n_frames", 1) if self._image.format in ANIMATED else 1
+            if check_animation is not None:
+                check_animation(self._count, *self._image.size)
             self._first = _upright_rgb(self._image)
         if check_length is not None:
             check_length(self._count, 0.0)

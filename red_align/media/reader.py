@@ -25,6 +25,7 @@ class DecodeLimits:
         threads: Threads of a video's decoder.
         max_frames: Most frames of a clip; 0 for any number.
         max_s: Longest clip, seconds; 0 for any length.
+        max_animation_pixels: Most pixels of all frames of an animated image; 0 for any number.
 
     Example:
         >>> import red_align
@@ -37,6 +38,7 @@ class DecodeLimits:
     threads: int = 2
     max_frames: int = 0
     max_s: float = 0.0
+    max_animation_pixels: int = 0
 
     def check(self, width: int, height: int) -> None:
         """Check the size of a frame.
@@ -71,6 +73,24 @@ class DecodeLimits:
         if self.max_s and time_s > self.max_s:
             raise TooLarge(
                 f"a clip of {time_s:.1f} s or more exceeds the limit of {self.max_s:g} s", limit="max_clip_s"
+            )
+
+    def check_animation(self, frames: int, width: int, height: int) -> None:
+        """Check the work of an animated image: a few bytes of it may stand for any number of pixels.
+
+        Args:
+            frames: Its frames.
+            width: Pixels.
+            height: Pixels.
+
+        Raises:
+            TooLarge: Its frames have more pixels in all than allowed.
+        """
+        if self.max_animation_pixels and frames > 1 and frames * width * height > self.max_animation_pixels:
+            raise TooLarge(
+                f"an animation of {frames} frames of {width}x{height} exceeds the limit of {self.max_animation_pixels} "
+                "pixels in all",
+                limit="max_animation_pixels",
             )
 
 
@@ -132,5 +152,5 @@ def open_media(path: Path, limits: DecodeLimits) -> Reader:
     if not head:
         raise EmptyBody("the upload is empty")
     if is_image(head):
-        return ImageReader(path, limits.check, limits.check_length)
+        return ImageReader(path, limits.check, limits.check_length, limits.check_animation)
     return VideoReader(path, limits.check, limits.threads, limits.check_length)

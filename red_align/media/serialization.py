@@ -17,15 +17,18 @@ TIME_DECIMALS = 6
 
 
 def face_values(face: Face) -> FaceValues:
-    """track_id, box [x, y, w, h], score, landmarks [x0, y0, ...], confidence [L]."""
+    """track_id, box [x, y, w, h], score, landmarks [x0, y0, ...], confidence [L], and reacquired where it was."""
     box = face.box
-    return {
+    values: FaceValues = {
         "track_id": face.track_id,
         "box": np.round([box.x, box.y, box.w, box.h], PIXEL_DECIMALS).tolist(),
         "score": round(face.score, SCORE_DECIMALS),
         "landmarks": _rounded(face.landmarks.points, PIXEL_DECIMALS),
         "confidence": _rounded(face.landmarks.confidence, SCORE_DECIMALS),
     }
+    if face.reacquired:
+        values["reacquired"] = True
+    return values
 
 
 def frame_values(result: FrameResult) -> FrameValues:
@@ -52,6 +55,7 @@ def frame_from_values(values: FrameValues) -> FrameResult:
             FaceBox(*face["box"]),
             face["score"],
             Landmarks(np.reshape(face["landmarks"], (-1, 2)), np.array(face["confidence"])),
+            bool(face.get("reacquired", False)),
         )
         for face in values["faces"]
     )

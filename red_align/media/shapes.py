@@ -19,12 +19,17 @@ class VideoValues(TypedDict):
 class FaceValues(TypedDict):
     """One face of a frame."""
 
-    track_id: Annotated[int, "Names the face in this clip; a face found again after loss has a new one."]
+    track_id: Annotated[
+        int, "Names the face in this clip; one found again over half a second after its loss has a new one."
+    ]
     box: Annotated[list[float], "Tight box of the points: x, y, w, h in pixels."]
     score: Annotated[float, "Mean of the points' confidences, 0 to 1."]
     landmarks: Annotated[list[float], "x0, y0, x1, y1, ... in pixels; (0, 0) is a pixel's centre."]
     confidence: Annotated[
         list[float], "For each point the probability that its error is under 5 % of the outer eye distance."
+    ]
+    reacquired: NotRequired[
+        Annotated[bool, "It was lost and is found again in this frame, with its number; absent if not."]
     ]
 
 

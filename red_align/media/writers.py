@@ -70,7 +70,7 @@ class NdjsonWriter:
 
 
 class CsvWriter:
-    """OpenFace's columns: frame (from 1), face_id, timestamp, confidence, success, x_0.., y_0.."""
+    """OpenFace's columns: frame (from 1), face_id, timestamp, confidence, success, x_0.., y_0..; and reacquired."""
 
     def __init__(self, scheme: PointScheme) -> None:
         self._num_points = scheme.num_points
@@ -79,6 +79,7 @@ class CsvWriter:
         """See Writer."""
         names = ["frame", "face_id", "timestamp", "confidence", "success"]
         names += [f"x_{i}" for i in range(self._num_points)] + [f"y_{i}" for i in range(self._num_points)]
+        names.append("reacquired")
         return (",".join(names) + "\n").encode("ascii")
 
     def frame(self, result: FrameResult) -> bytes:
@@ -95,9 +96,9 @@ class CsvWriter:
         for face in result.faces:
             points = np.asarray(face.landmarks.points, np.float64)
             values = ",".join(f"{v:.2f}" for v in points.T.reshape(-1))
-            yield start.format(face.track_id) + f"{face.score:.3f},1,{values}\n"
+            yield start.format(face.track_id) + f"{face.score:.3f},1,{values},{face.reacquired:d}\n"
         if not result.faces:
-            yield start.format(0) + "0.000,0," + ",".join(["0.00"] * (2 * self._num_points)) + "\n"
+            yield start.format(0) + "0.000,0," + ",".join(["0.00"] * (2 * self._num_points)) + ",0\n"
 
 
 WRITERS: dict[str, Callable[[PointScheme], Writer]] = {"json": JsonWriter, "ndjson": NdjsonWriter, "csv": CsvWriter}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from dataclasses import dataclass
 from functools import cache
@@ -79,9 +80,9 @@ class YuNetDetector:
         self._slots = threading.BoundedSemaphore(at_once)
         self._idle: list[cv2.FaceDetectorYN] = [self._made()]  # A damaged file is found at once.
 
-    def detect(self, image: Picture) -> list[Detection]:
-        """See Detector.detect; takes a frame in planes as well."""
-        return self._detected(image, self._longer_side)
+    def detect(self, image: Picture, turn: int = 0) -> list[Detection]:
+        """See Detector.detect; takes a frame in planes as well, and turns it: see ``detect`` of this module."""
+        return self._detected(image, self._longer_side, turn)
 
     def largest(self, image: Picture, wanted: int) -> list[Detection]:
         """Faces of a frame, among them its largest ones.
@@ -104,9 +105,13 @@ class YuNetDetector:
                 return large
         return self.detect(image)
 
-    def _detected(self, image: Picture, longer_side: int) -> list[Detection]:
+    def _detected(self, image: Picture, longer_side: int, turn: int = 0) -> list[Detection]:
         height, width = image.shape[:2]
         small = _reduced_bgr(image, min(1.0, longer_side / max(height, width)))
+        upright = (width, height)
+        if turn:
+            small = np.ascontiguousarray(np.rot90(small, turn))
+            height, width = (width, height) if turn % 2 else (height, width)
         size = (small.shape[1], small.shape[0])
         with self._slots:
             detector = self._idle.pop() if self._idle else self._made()
@@ -119,7 +124,8 @@ class YuNetDetector:
         factor = np.array([width / size[0], height / size[1]])
         # On frames of a few pixels' width YuNet gives boxes that are not finite, or have no extent.
         sound = [row for row in np.asarray(rows, np.float64) if np.isfinite(row).all() and row[2:4].min() >= 1.0]
-        return [_detection(row, factor) for row in sound]
+        faces = [_detection(row, factor) for row in sound]
+        return [_turned_back(face, turn, upright) for face in faces] if turn else faces
 
     def _made(self) -> cv2.FaceDetectorYN:
         try:
@@ -128,20 +134,49 @@ class YuNetDetector:
             raise ConfigurationError(f"{self._path} is no YuNet model: {error}") from error
 
 
-def detect(detector: Detector, image: Picture, wanted: int | None = None) -> list[Detection]:
-    """A detector's faces of any frame; one that is not ours is given RGB.
+def detect(detector: Detector, image: Picture, turn: int = 0, wanted: int | None = None) -> list[Detection]:
+    """A detector's faces of any frame.
 
     Args:
-        detector: Ours or another.
-        image: RGB uint8 [H, W, 3] or planes.
-        wanted: How many of the largest faces are enough; None for all that there are.
+        detector: Finds them; one that is not ours is given RGB.
+        image: RGB uint8 [H, W, 3], or planes.
+        turn: Quarter turns, counter-clockwise, of the frame before the search: detectors know upright faces.
+        wanted: How many of the largest faces of an upright frame are enough; None for all that there are.
 
     Returns:
-        Faces in no order.
+        Faces in pixels of the frame as it is; regions have the turn in their angle.
     """
     if isinstance(detector, YuNetDetector):
-        return detector.detect(image) if wanted is None else detector.largest(image, wanted)
-    return detector.detect(to_rgb(image) if isinstance(image, YuvImage) else image)
+        return detector.detect(image, turn) if turn or wanted is None else detector.largest(image, wanted)
+    image = to_rgb(image) if isinstance(image, YuvImage) else image
+    if not turn:
+        return detector.detect(image)
+    height, width = image.shape[:2]
+    found = detector.detect(np.ascontiguousarray(np.rot90(image, turn)))
+    return [_turned_back(detection, turn, (width, height)) for detection in found]
+
+
+def _turned_back(found: Detection, turn: int, size: tuple[int, int]) -> Detection:
+    """A face of a frame that was turned, in the frame as it is, of this width and height."""
+    width, height = size
+    box, region = found.box, found.region
+
+    def back(x: float, y: float) -> tuple[float, float]:
+        match turn % 4:
+            case 1:
+                return width - 1 - y, x
+            case 2:
+                return width - 1 - x, height - 1 - y
+            case 3:
+                return y, height - 1 - x
+        return x, y
+
+    # Edges of boxes are coordinates of pixels' centres too: see FaceBox.
+    (x0, y0), (x1, y1) = back(box.x, box.y), back(box.x + box.w, box.y + box.h)
+    cx, cy = back(region.cx, region.cy)
+    angle = math.remainder(region.angle + turn * math.pi / 2, math.tau)
+    straight = FaceBox(min(x0, x1), min(y0, y1), abs(x1 - x0), abs(y1 - y0))
+    return Detection(straight, found.score, FaceRegion(cx, cy, region.side, angle))
 
 
 def _reduced_bgr(image: Picture, scale: float) -> NDArray[np.uint8]:

@@ -17,6 +17,8 @@ class TrackingOptions:
     Attributes:
         detect_every: Frames between two searches while faces are followed, with room for more.
         search_every: Frames between two searches while no face is followed.
+        search_turned_every: Frames between two searches of the frame turned, by 90 degrees to one side, to the other,
+            and by 180 in turn, while no face is found; 0 for never. The first frame is searched in all turns.
         track_lost_threshold: A face is lost when its score falls below this, 0 to 1.
         track_activation_threshold: A new face is kept when its first score reaches this, 0 to 1.
 
@@ -31,3 +33,4 @@ class TrackingOptions:
     search_every: int = 2
     track_lost_threshold: float = 0.2
     track_activation_threshold: float = 0.25
+    search_turned_every: int = 10

@@ -12,10 +12,13 @@ from red_align.crop import Picture, crop_face
 from red_align.engine.base import Array, Engine, StepRequest, StepResult
 from red_align.errors import RedAlignError
 from red_align.geometry import FaceRegion
-from red_align.tracking.rules import differs_much
+from red_align.tracking.options import TrackingOptions
+from red_align.tracking.rules import SAME_ABOVE, appearance_descriptor, differs_much, likeness
 from red_align.tracking.track import Track
 
 Image = NDArray[np.uint8]
+WIDER = 1.5
+"""Side of the region in which a face is looked for that the step has missed, over that of the last one."""
 
 
 def step(engine: Engine, pairs: Sequence[tuple[Track, Image]]) -> list[StepResult | RedAlignError]:
@@ -63,6 +66,59 @@ def find_faces(engine: Engine, image: Picture, regions: Sequence[FaceRegion]) ->
     for i, track in zip(again, _found(engine, image, [tracks[i].region for i in again]), strict=True):
         tracks[i] = track
     return tracks
+
+
+def recover(
+    engine: Engine, image: Picture, moved: Sequence[tuple[Track, Image]], options: TrackingOptions
+) -> set[Track]:
+    """The tracks that are alive, those among them that seemed lost and were acquired once more in the same crop.
+
+    A quick movement may have left the prior behind, so the second try is without it.
+
+    Args:
+        engine: Who runs the network.
+        image: RGB uint8 [H, W, 3], or planes.
+        moved: Tracks after a step, with the crops that it saw.
+        options: Thresholds.
+
+    Returns:
+        The alive ones.
+    """
+    lost = [pair for pair in moved if pair[0].is_lost(image, options.track_lost_threshold)]
+    alive = {track for track, _ in moved} - {track for track, _ in lost}
+    again = acquire(engine, [crop for _, crop in lost], [track.memory for track, _ in lost])
+    for (track, _), result in zip(lost, again, strict=True):
+        track.update(result)
+        if not track.is_lost(image, options.track_activation_threshold):
+            track.starts = True
+            alive.add(track)
+    return alive
+
+
+def find_again(
+    engine: Engine, image: Picture, track: Track, regions: Sequence[FaceRegion], last: FaceRegion, threshold: float
+) -> Track | None:
+    """Look for a face that the step has missed, as a camera that turns quickly makes it.
+
+    Args:
+        engine: Who runs the network.
+        image: RGB uint8 [H, W, 3], or planes.
+        track: The face as it was in the last frame.
+        regions: Where to look, in frame pixels.
+        last: Region of the last frame; a wider one around it is looked at as well.
+        threshold: Least score, 0 to 1.
+
+    Returns:
+        A track without id that looks like it; None where there is none.
+    """
+    found = find_faces(engine, image, [*regions, last.scaled(WIDER)])
+    for candidate in sorted(found, key=lambda face: face.score, reverse=True):
+        if candidate.is_lost(image, threshold):
+            continue
+        candidate.appearance = appearance_descriptor(image, candidate.region)
+        if likeness(track.appearance, candidate.appearance) >= SAME_ABOVE:
+            return candidate
+    return None
 
 
 def _found(engine: Engine, image: Picture, regions: Sequence[FaceRegion]) -> list[Track]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -15,8 +17,11 @@ from red_align.engine.base import Array, StepResult
 from red_align.frames import Face, Landmarks
 from red_align.geometry import FaceBox, FaceRegion
 from red_align.schemes import PointScheme
-from red_align.tracking.rules import face_score, is_lost, region_from_landmarks
+from red_align.tracking.rules import SAME_FACE_IOU, SAME_SCENE_S, face_score, is_lost, region_from_landmarks
 from red_align.tracking.state import TrackState
+
+FAST = 0.1
+"""Motion from frame to frame, in sides of the region, that the next step is led by."""
 
 
 def new_sequence() -> str:
@@ -37,6 +42,8 @@ class Track:
         appearance: Descriptor of the last frame.
         starts: Whether the sequence begins, or begins anew, with the next step.
         resumed: Whether the engine had lost it and went on with ``memory``, at the last frame.
+        reacquired: Whether it was lost and found again at the last frame.
+        motion: How the centre of ``region`` moved at last, x and y in pixels a second.
     """
 
     track_id: int
@@ -48,6 +55,8 @@ class Track:
     sequence: str = field(default_factory=new_sequence)
     starts: bool = True
     resumed: bool = False
+    reacquired: bool = False
+    motion: tuple[float, float] = (0.0, 0.0)
 
     @classmethod
     def found(cls, result: StepResult, region: FaceRegion, scheme: PointScheme) -> Self:
@@ -60,7 +69,9 @@ class Track:
     def restored(cls, state: TrackState, scheme: PointScheme) -> Self:
         """A track that begins a sequence of its own with the memory it had."""
         region = region_from_landmarks(state.points, scheme)
-        return cls(state.track_id, state.points, state.confidence, state.memory, region, state.appearance)
+        track = cls(state.track_id, state.points, state.confidence, state.memory, region, state.appearance)
+        track.motion = state.motion
+        return track
 
     @property
     def box(self) -> FaceBox:
@@ -78,19 +89,50 @@ class Track:
         self.confidence, self.memory = result.confidence, result.memory
         self.resumed = self.resumed or result.resumed
 
-    def advance(self, scheme: PointScheme) -> None:
-        """Set the region of the next crop, from the points."""
+    def advance(self, scheme: PointScheme, last: FaceRegion, gap_s: float) -> None:
+        """Set the region of the next crop, from the points; that of the last frame, ``gap_s`` ago, was ``last``."""
         self.region = region_from_landmarks(self.points, scheme)
+        self._moved(last, gap_s)
+
+    def lead(self, gap_s: float) -> FaceRegion:
+        """Before a step: move points and region to where a fast motion leads within ``gap_s`` seconds.
+
+        A step follows what moves by a tenth of the region from frame to frame, and lags behind what is faster. Slower
+        faces stay exactly where they were.
+
+        Returns:
+            The region of the last frame.
+        """
+        last, (dx, dy) = self.region, (self.motion[0] * gap_s, self.motion[1] * gap_s)
+        if gap_s <= SAME_SCENE_S and math.hypot(dx, dy) > FAST * last.side:
+            self.region = FaceRegion(last.cx + dx, last.cy + dy, last.side, last.angle).on_grid(CROP_SIZE)
+            self.points = self.points + (self.region.cx - last.cx, self.region.cy - last.cy)
+        return last
+
+    def take_over(self, found: Track, last: FaceRegion, gap_s: float) -> None:
+        """Go on from where this face was found anew; ``last`` is its region of the last frame."""
+        self.points, self.confidence, self.memory = found.points, found.confidence, found.memory
+        self.region, self.appearance, self.starts = found.region, found.appearance, True
+        self._moved(last, gap_s)
+
+    def _moved(self, last: FaceRegion, gap_s: float) -> None:
+        now = self.region
+        self.motion = ((now.cx - last.cx) / gap_s, (now.cy - last.cy) / gap_s) if gap_s > 0.0 else (0.0, 0.0)
 
     def is_lost(self, image: Picture, threshold: float) -> bool:
         """Whether it is to be given up in this image, at this score."""
         height, width = image.shape[:2]
         return is_lost(self.score, self.points, (width, height), threshold)
 
+    def overlaps(self, others: Sequence[Track]) -> bool:
+        """Whether it shows the same face as one of the others."""
+        return any(self.box.iou(other.box) > SAME_FACE_IOU for other in others)
+
     def face(self) -> Face:
         """As a frame's answer has it."""
-        return Face(self.track_id, self.box, self.score, Landmarks(self.points, self.confidence))
+        landmarks = Landmarks(self.points, self.confidence)
+        return Face(self.track_id, self.box, self.score, landmarks, self.reacquired)
 
     def state(self) -> TrackState:
         """As plain values."""
-        return TrackState(self.track_id, self.points, self.confidence, self.memory, self.appearance)
+        return TrackState(self.track_id, self.points, self.confidence, self.memory, self.appearance, self.motion)

@@ -1,12 +1,11 @@
 """The tracker: the faces of one clip or stream, followed frame by frame, in the caller's thread.
 
-frame -> regions of the tracks -> crops -> engine -> points -> kept, lost, or another face
-      -> room for a face and its turn? detect -> crop -> acquire -> new track
+frame -> regions of the tracks -> crops -> engine -> points -> kept, rescued, lost, or another face
+      -> room for a face and its turn? detect -> crop -> acquire -> new track, or one that was lost a moment ago
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from time import perf_counter
 from typing import Self
 
@@ -16,19 +15,18 @@ from numpy.typing import NDArray
 from red_align.crop import Picture, crop_face
 from red_align.engine.base import Engine
 from red_align.engine.default import default_engine
-from red_align.errors import FrameSizeChanged, InvalidRequest, Overloaded, RedAlignError, TimestampNotGrowing
+from red_align.errors import InvalidRequest, Overloaded, RedAlignError
 from red_align.frames import Frame, FrameResult, FrameStatus
+from red_align.geometry import FaceRegion
 from red_align.tracking import steps
-from red_align.tracking.detector import Detection, Detector, default_detector, detect
+from red_align.tracking.detector import Detection, Detector, default_detector
+from red_align.tracking.lost import LostFaces
 from red_align.tracking.options import Observer, TrackingOptions
-from red_align.tracking.rules import appearance_descriptor, is_identity_switch
+from red_align.tracking.rules import appearance_descriptor, is_identity_switch, unfit
+from red_align.tracking.search import Search, choose
 from red_align.tracking.state import TrackerState
 from red_align.tracking.track import Track
 
-NEVER = 1 << 30
-"""Frames since a search that was never made."""
-SAME_FACE_IOU = 0.4
-"""Two boxes that overlap more than this show the same face."""
 FULL_ENGINE_FRAMES = 50
 """Frames without a search for further faces after the engine had no slot for one."""
 USUAL_STEP_S = 0.04
@@ -75,14 +73,16 @@ class Tracker:
         self.engine = engine if engine is not None else default_engine()
         self.warnings: list[str] = []
         """What did not go as asked, each said once."""
-        self._detector = detector if detector is not None else default_detector()
         self._options = options or TrackingOptions()
         self._observe: Observer = observe or (lambda name, value: None)
+        detector = detector if detector is not None else default_detector()
+        self._search = Search(detector, self._options, self._observe)
+        self._lost = LostFaces(2 * max_faces)
         self._tracks: list[Track] = []
         self._next_id = self._next_index = 0
         self._size: tuple[int, int] | None = None
-        self._since_search = NEVER
         self._time_s: float | None = None  # of the last frame
+        self._frame_s = 0.0  # of this one
         self._restored = False
         self._missing = 0  # faces that were lost and not found again
 
@@ -120,17 +120,20 @@ class Tracker:
         """
         self._next_index = frame.index + 1
         image = frame.picture
-        error = frame.error if image is None else self._unfit(frame, image)
+        error = frame.error if image is None else unfit(frame, self._size, self._time_s)
         if image is None or error is not None:
             error = error or RedAlignError("the frame is missing")
             return FrameResult(frame.index, frame.time_s, FrameStatus.ERROR, error=error)
         # A new segment's clock begins anew; its first frame follows the last one of before.
         gap_s = 0.0 if self._time_s is None else frame.time_s - self._time_s
         self._size, self._time_s = (image.shape[1], image.shape[0]), frame.time_s
+        self._frame_s = frame.time_s
+        if self._lost:
+            self._lost.forget(frame.time_s)
         if self._tracks:
             self._follow(image, gap_s)
-        if len(self._tracks) < self.max_faces:
-            self._search(image)
+        if len(self._tracks) < self.max_faces and self._search.is_due(following=bool(self._tracks)):
+            self._find(image)
         faces = tuple(track.face() for track in self._tracks)
         resumed = self._restored or any(track.resumed for track in self._tracks)
         self._restored = False
@@ -147,7 +150,10 @@ class Tracker:
         """
         tracks = tuple(track.state() for track in self._tracks)
         index = self._next_index if next_index is None else next_index
-        return TrackerState(tracks, self._next_id, index, self._size, self._since_search, self._time_s)
+        search, lost = self._search, self._lost.faces
+        return TrackerState(
+            tracks, self._next_id, index, self._size, search.since, self._time_s, search.since_turned, search.turn, lost
+        )
 
     def restore(self, state: TrackerState, *, same_clock: bool = True, resumed: bool = True) -> None:
         """Go on from a state, before the first frame.
@@ -160,7 +166,9 @@ class Tracker:
         scheme = self.engine.info.scheme
         self._tracks = [Track.restored(track, scheme) for track in state.tracks[: self.max_faces]]
         self._next_id, self._next_index, self._size = state.next_id, state.next_index, state.size
-        self._since_search, self._time_s = state.since_search, state.time_s if same_clock else None
+        search, self._time_s = self._search, state.time_s if same_clock else None
+        search.since, search.since_turned, search.turn = state.since_search, state.since_turned, state.turn
+        self._lost = LostFaces(2 * self.max_faces, state.lost if same_clock else ())
         self._restored = resumed and bool(self._tracks)
 
     @classmethod
@@ -201,31 +209,26 @@ class Tracker:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _unfit(self, frame: Frame, image: Picture) -> RedAlignError | None:
-        """Why a frame cannot follow the last one."""
-        if self._time_s is not None and not frame.time_s > self._time_s:
-            message = f"frame {frame.index} is at {frame.time_s:g} s, the last one was at {self._time_s:g} s"
-            return TimestampNotGrowing(message)
-        height, width = image.shape[:2]
-        if self._size is not None and self._size != (width, height):
-            began = f"{self._size[0]}x{self._size[1]}"
-            return FrameSizeChanged(f"frame {frame.index} is {width}x{height}, the stream began with {began}")
-        return None
-
     def _follow(self, image: Picture, gap_s: float) -> None:
         """Move every track to this frame; drop those that are lost."""
+        last = {track: track.lead(gap_s) for track in self._tracks}
         moved = self._step(image)
-        alive = self._recover(image, moved)
+        alive = steps.recover(self.engine, image, moved, self._options)
         kept: list[Track] = []
         for before, crop in moved:
-            track = self._same_face(before, crop, image, gap_s) if before in alive else None
-            doubled = track is not None and _overlaps(track, kept)
+            if before in alive:
+                track = self._same_face(before, crop, last[before], image, gap_s)
+            else:
+                track = self._found_again(before, [before.region], last[before], image, gap_s)
+            doubled = track is not None and track.overlaps(kept)
             if track is not None and not doubled:
                 kept.append(track)
             else:
-                self._since_search = NEVER  # Search for a lost face at once.
+                self._search.at_once(last[before].angle)
                 self._observe("track_lost", 1)
                 self._missing += not doubled
+            if track is not before and not doubled:
+                self._lost.add(before, last[before], self._frame_s - gap_s)
             if track is not before or doubled:
                 self.engine.end(before.sequence)
         self._tracks = kept
@@ -247,79 +250,76 @@ class Tracker:
             elif isinstance(answer, RedAlignError):
                 raise answer
             else:
-                track.starts = track.resumed = False
+                track.starts = track.resumed = track.reacquired = False
                 track.update(answer)
                 moved.append((track, crop))
         return moved
 
     def _leave_out(self, why: Overloaded) -> None:
         """A new face found no slot in the engine: those that are followed go on without it."""
-        self._since_search = -FULL_ENGINE_FRAMES
+        self._search.pause(FULL_ENGINE_FRAMES)
         self._observe("face_refused", 1)
         warning = f"further faces were left out: {why.message}"
         if warning not in self.warnings:
             self.warnings.append(warning)
 
-    def _recover(self, image: Picture, moved: Sequence[tuple[Track, NDArray[np.uint8]]]) -> set[Track]:
-        """The tracks that are alive, those among them that seemed lost and were acquired once more.
-
-        A quick movement may have left the prior behind, so the second try is without it.
-        """
-        options = self._options
-        lost = [pair for pair in moved if pair[0].is_lost(image, options.track_lost_threshold)]
-        alive = {track for track, _ in moved} - {track for track, _ in lost}
-        again = steps.acquire(self.engine, [crop for _, crop in lost], [track.memory for track, _ in lost])
-        for (track, _), result in zip(lost, again, strict=True):
-            track.update(result)
-            if not track.is_lost(image, options.track_activation_threshold):
-                track.starts = True
-                alive.add(track)
-        return alive
-
-    def _same_face(self, track: Track, crop: NDArray[np.uint8], image: Picture, gap_s: float) -> Track | None:
+    def _same_face(
+        self, track: Track, crop: NDArray[np.uint8], last: FaceRegion, image: Picture, gap_s: float
+    ) -> Track | None:
         """The track, moved on; a new one where the picture was cut to another face; None where that is no face."""
         cut = (crop, track.region)
-        track.advance(self.engine.info.scheme)
+        track.advance(self.engine.info.scheme, last, gap_s)
         appearance = appearance_descriptor(image, track.region, cut)
-        if is_identity_switch(track.appearance, appearance, gap_s):
-            return self._begun(steps.find_faces(self.engine, image, [track.region])[0], image)
-        track.appearance = appearance
+        if not is_identity_switch(track.appearance, appearance, gap_s):
+            track.appearance = appearance
+            return track
+        here = track.region
+        if self._found_again(track, [here, cut[1]], last, image, gap_s) is not None:
+            return track
+        return self._begun(steps.find_faces(self.engine, image, [here])[0], image)
+
+    def _found_again(
+        self, track: Track, regions: list[FaceRegion], last: FaceRegion, image: Picture, gap_s: float
+    ) -> Track | None:
+        """The track, gone on from where it is found in these regions; None where it is not."""
+        threshold = self._options.track_activation_threshold
+        found = steps.find_again(self.engine, image, track, regions, last, threshold)
+        if found is None:
+            return None
+        track.take_over(found, last, gap_s)
         return track
 
-    def _search(self, image: Picture) -> None:
-        """Detect when it is time to, and begin tracks."""
-        self._since_search = min(self._since_search + 1, NEVER)
-        if self._since_search < (self._options.detect_every if self._tracks else self._options.search_every):
-            return
-        self._since_search = 0
-        began = perf_counter()
-        # Beside faces that are followed, a new one may be any; among none, the largest are all that is asked for.
-        found = detect(self._detector, image, None if self._tracks else self.max_faces)
-        self._observe("detect_s", perf_counter() - began)
-        new = [d for d in found if all(d.box.iou(t.box) < SAME_FACE_IOU for t in self._tracks)]
-        chosen = sorted(new, key=_preference, reverse=True)[: self.max_faces - len(self._tracks)]
+    def _find(self, image: Picture) -> None:
+        """Detect, and begin tracks; turned, too, where none is followed then."""
+        self._begin(self._search.upright(image, None if self._tracks else self.max_faces), image)
+        if not self._tracks:
+            for found in self._search.turned(image):
+                self._begin(found, image)
+                if self._tracks:
+                    break
+        self._search.found(something=bool(self._tracks))
+
+    def _begin(self, found: list[Detection], image: Picture) -> None:
+        """Begin tracks of what was detected, as far as there is room."""
+        chosen = choose(found, self._tracks, self.max_faces - len(self._tracks))
         for candidate in steps.find_faces(self.engine, image, [detection.region for detection in chosen]):
             track = self._begun(candidate, image)
-            if track is not None and not _overlaps(track, self._tracks):
+            if track is not None and not track.overlaps(self._tracks):
                 self._tracks.append(track)
                 if self._missing:
                     self._missing -= 1
                     self._observe("track_redetected", 1)
+        self._tracks.sort(key=lambda track: track.track_id)
 
     def _begun(self, track: Track, image: Picture) -> Track | None:
-        """A found face with an id of its own; None where there is no face to be sure of."""
+        """A found face with a number: that of one lost a moment ago, or a new one; None where it is hardly a face."""
         if track.is_lost(image, self._options.track_activation_threshold):
             return None
         track.appearance = appearance_descriptor(image, track.region)
+        again = self._lost.take(track.region, track.appearance, self._frame_s) if self._lost else None
+        if again is not None:
+            track.track_id, track.reacquired = again.track_id, True
+            return track
         track.track_id, self._next_id = self._next_id, self._next_id + 1
         self._observe("track_begun", 1)
         return track
-
-
-def _overlaps(track: Track, others: Sequence[Track]) -> bool:
-    return any(track.box.iou(other.box) > SAME_FACE_IOU for other in others)
-
-
-def _preference(detection: Detection) -> tuple[float, float]:
-    """The largest face first, then the best score; sizes within a sixteenth count as equal."""
-    return (round(4 * np.log2(max(detection.box.area, 1.0))), detection.score)

@@ -150,18 +150,20 @@ class FrameResult(_message.Message):
     def __init__(self, index: _Optional[int] = ..., time_s: _Optional[float] = ..., status: _Optional[_Union[FrameStatus, str]] = ..., faces: _Optional[_Iterable[_Union[Face, _Mapping]]] = ..., resumed: _Optional[bool] = ..., error: _Optional[_Union[FrameError, _Mapping]] = ..., resume_token: _Optional[str] = ...) -> None: ...
 
 class Face(_message.Message):
-    __slots__ = ("track_id", "box", "score", "landmarks", "confidence")
+    __slots__ = ("track_id", "box", "score", "landmarks", "confidence", "reacquired")
     TRACK_ID_FIELD_NUMBER: _ClassVar[int]
     BOX_FIELD_NUMBER: _ClassVar[int]
     SCORE_FIELD_NUMBER: _ClassVar[int]
     LANDMARKS_FIELD_NUMBER: _ClassVar[int]
     CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
+    REACQUIRED_FIELD_NUMBER: _ClassVar[int]
     track_id: int
     box: Box
     score: float
     landmarks: _containers.RepeatedScalarFieldContainer[float]
     confidence: _containers.RepeatedScalarFieldContainer[float]
-    def __init__(self, track_id: _Optional[int] = ..., box: _Optional[_Union[Box, _Mapping]] = ..., score: _Optional[float] = ..., landmarks: _Optional[_Iterable[float]] = ..., confidence: _Optional[_Iterable[float]] = ...) -> None: ...
+    reacquired: bool
+    def __init__(self, track_id: _Optional[int] = ..., box: _Optional[_Union[Box, _Mapping]] = ..., score: _Optional[float] = ..., landmarks: _Optional[_Iterable[float]] = ..., confidence: _Optional[_Iterable[float]] = ..., reacquired: _Optional[bool] = ...) -> None: ...
 
 class Box(_message.Message):
     __slots__ = ("x", "y", "w", "h")
@@ -204,7 +206,7 @@ class GetInfoRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetInfoResponse(_message.Message):
-    __slots__ = ("version", "contract_version", "model", "scheme", "num_points", "mean_shape", "limits")
+    __slots__ = ("version", "contract_version", "model", "scheme", "num_points", "mean_shape", "limits", "tracking")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     CONTRACT_VERSION_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
@@ -212,6 +214,7 @@ class GetInfoResponse(_message.Message):
     NUM_POINTS_FIELD_NUMBER: _ClassVar[int]
     MEAN_SHAPE_FIELD_NUMBER: _ClassVar[int]
     LIMITS_FIELD_NUMBER: _ClassVar[int]
+    TRACKING_FIELD_NUMBER: _ClassVar[int]
     version: str
     contract_version: int
     model: Model
@@ -219,7 +222,20 @@ class GetInfoResponse(_message.Message):
     num_points: int
     mean_shape: _containers.RepeatedScalarFieldContainer[float]
     limits: Limits
-    def __init__(self, version: _Optional[str] = ..., contract_version: _Optional[int] = ..., model: _Optional[_Union[Model, _Mapping]] = ..., scheme: _Optional[str] = ..., num_points: _Optional[int] = ..., mean_shape: _Optional[_Iterable[float]] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ...) -> None: ...
+    tracking: Tracking
+    def __init__(self, version: _Optional[str] = ..., contract_version: _Optional[int] = ..., model: _Optional[_Union[Model, _Mapping]] = ..., scheme: _Optional[str] = ..., num_points: _Optional[int] = ..., mean_shape: _Optional[_Iterable[float]] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ..., tracking: _Optional[_Union[Tracking, _Mapping]] = ...) -> None: ...
+
+class Tracking(_message.Message):
+    __slots__ = ("detect_every", "search_every", "search_turned_every", "reacquire_s")
+    DETECT_EVERY_FIELD_NUMBER: _ClassVar[int]
+    SEARCH_EVERY_FIELD_NUMBER: _ClassVar[int]
+    SEARCH_TURNED_EVERY_FIELD_NUMBER: _ClassVar[int]
+    REACQUIRE_S_FIELD_NUMBER: _ClassVar[int]
+    detect_every: int
+    search_every: int
+    search_turned_every: int
+    reacquire_s: float
+    def __init__(self, detect_every: _Optional[int] = ..., search_every: _Optional[int] = ..., search_turned_every: _Optional[int] = ..., reacquire_s: _Optional[float] = ...) -> None: ...
 
 class Model(_message.Message):
     __slots__ = ("preset", "training_run", "engine", "precision", "providers")

@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 
 from red_align import __version__
+from red_align.tracking.lost import REACQUIRE_S
 from service.dataplane import DataPlane
 
 
 def info_values(dataplane: DataPlane) -> dict[str, Any]:
-    """Versions, model, scheme, mean shape (pixels of the crop) and limits."""
+    """Versions, model, scheme, mean shape (pixels of the crop), limits, and how faces are tracked."""
     model, settings = dataplane.engine.info, dataplane.settings
     return {
         "version": __version__,
@@ -32,5 +33,11 @@ def info_values(dataplane: DataPlane) -> dict[str, Any]:
             "max_frame_pixels": settings.max_frame_pixels,
             "max_message_bytes": settings.max_message_bytes,
             "max_parallel": settings.max_parallel,
+        },
+        "tracking": {
+            "detect_every": settings.detect_every,
+            "search_every": settings.search_every,
+            "search_turned_every": settings.search_turned_every,
+            "reacquire_s": REACQUIRE_S,
         },
     }

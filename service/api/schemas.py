@@ -62,6 +62,18 @@ class LimitsModel(BaseModel):
     max_parallel: int
 
 
+class TrackingModel(BaseModel):
+    """How faces are searched for and followed."""
+
+    detect_every: int = Field(description="Frames between two searches while faces are followed, with room for more")
+    search_every: int = Field(description="Frames between two searches while no face is followed")
+    search_turned_every: int = Field(
+        description="Frames between two searches of the frame turned, by 90 degrees to one side, to the other, and by "
+        "180 in turn, while no face is found; faces turned by more than 60 degrees are found by these alone. 0: never"
+    )
+    reacquire_s: float = Field(description="Seconds after its loss within which a face found again keeps its track_id")
+
+
 class InfoModel(BaseModel):
     """What this service is."""
 
@@ -72,6 +84,7 @@ class InfoModel(BaseModel):
     num_points: int
     mean_shape: list[float] = Field(description="Mean face in pixels of the 128x128 crop: x0, y0, x1, y1, ...")
     limits: LimitsModel
+    tracking: TrackingModel
 
 
 class StateModel(BaseModel):

@@ -86,6 +86,12 @@ class Settings(BaseSettings):
         5, description="Frames between two searches while faces are followed, with room for more."
     )
     search_every: Count = Field(2, description="Frames between two searches while no face is followed.")
+    search_turned_every: int = Field(
+        10,
+        ge=0,
+        description="Frames between two searches of the frame turned, by 90 degrees to one side, to the other, and by "
+        "180 in turn, while no face is found; 0 for never.",
+    )
     detect_size: Count = Field(640, description="Longer side in pixels to which a frame is reduced for detection.")
     detect_score: Unit = Field(0.6, description="Least detector score of a face, 0 to 1.")
     track_lost_threshold: Unit = Field(0.2, description="A face is lost when its score falls below this, 0 to 1.")
@@ -169,9 +175,24 @@ class Settings(BaseSettings):
         ge=0,
         description="Rate limit of one tenant in processed frames a second; frames beyond it wait. 0 is no limit.",
     )
+    tenant_pixels_per_s: float = Field(
+        0.0,
+        ge=0,
+        description="Pixels decoded a second for one tenant; requests that begin beyond it are refused, frames of "
+        "those under way wait. 0 is no limit.",
+    )
 
     max_upload_bytes: Count = Field(2 * 1024**3, description="Largest upload in bytes.")
     max_frame_pixels: Count = Field(MAX_FRAME_PIXELS, description="Largest frame, width times height, in pixels.")
+    max_animation_pixels: int = Field(
+        250_000_000, ge=0, description="Most pixels of all frames of an animated image; 0 is no limit."
+    )
+    max_decoding_bytes: int = Field(
+        1024**3,
+        ge=0,
+        description="Memory in bytes of the frames that are being decoded, of all requests, as estimated from their "
+        "sizes; what would need more is refused. 0 is no limit.",
+    )
     max_message_bytes: Count = Field(GRPC_MESSAGE_BYTES, description="Largest gRPC message in bytes.")
     max_clip_frames: int = Field(0, ge=0, description="Most frames of an uploaded clip; 0 is no limit.")
     max_clip_s: float = Field(0.0, ge=0, description="Longest uploaded clip in seconds; 0 is no limit.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from aiolimiter import AsyncLimiter
 
 from service.limits.admission import Admission
+from service.limits.work import WorkLimit
 
 INTAKE = 4.0
 
@@ -21,11 +23,13 @@ class TenantLimits:
         max_streams: Most live streams at once.
         max_uploads: Most uploads at once.
         frames_per_s: Frames processed a second; 0 is no limit.
+        pixels_per_s: Pixels decoded a second; 0 is no limit.
     """
 
     max_streams: int
     max_uploads: int
     frames_per_s: float
+    pixels_per_s: float = 0.0
 
 
 class Tenant:
@@ -42,16 +46,19 @@ class Tenant:
         self.uploads = Admission("tenant_max_uploads", limits.max_uploads)
         self._rate_limit = _limiter(limits.frames_per_s)
         self._intake_limit = _limiter(INTAKE * limits.frames_per_s)
+        self.work = WorkLimit(limits.pixels_per_s)
 
     @property
     def limited(self) -> bool:
         """Whether frames have to wait at all."""
-        return self._rate_limit is not None
+        return self._rate_limit is not None or self.work.limited
 
     async def frame(self) -> None:
         """Wait until a further frame may be processed."""
         if self._rate_limit is not None:
             await self._rate_limit.acquire()
+        if (wait := self.work.wait_s) > 0:
+            await asyncio.sleep(wait)
 
     async def message(self) -> None:
         """Wait until a further frame may be read from the wire."""
@@ -68,7 +75,7 @@ def _limiter(per_s: float) -> AsyncLimiter | None:
 
 
 class Tenants:
-    """The shares of those that have something under way; a tenant without anything is forgotten.
+    """The shares of those that have something under way; a tenant without anything, and without debt, is forgotten.
 
     Args:
         limits: What each of them may have.
@@ -88,13 +95,15 @@ class Tenants:
         Args:
             name: The tenant.
         """
+        for other in [key for key, (idle, users) in self._known.items() if not users and not idle.work.owes]:
+            del self._known[other]
         tenant, users = self._known.get(name) or (Tenant(self._limits), 0)
         self._known[name] = (tenant, users + 1)
         try:
             yield tenant
         finally:
             tenant, users = self._known[name]
-            if users == 1:
+            if users == 1 and not tenant.work.owes:
                 del self._known[name]
             else:
                 self._known[name] = (tenant, users - 1)

@@ -38,6 +38,7 @@ class ClipRun:
         first_index: Number of the clip's first frame in its stream.
         seal: Makes the resume token of a state; None where no token is wanted.
         rate_limit: Awaited before each frame; None where frames are not limited.
+        spend: Told the pixels that were decoded, those of frames that the stride leaves out among them.
         metrics: What is counted.
     """
 
@@ -51,6 +52,7 @@ class ClipRun:
         first_index: int = 0,
         seal: Callable[[TrackerState], str] | None = None,
         rate_limit: Callable[[], Awaitable[None]] | None = None,
+        spend: Callable[[int], None] | None = None,
         metrics: Metrics | None = None,
     ) -> None:
         self._reader, self._tracker, self._calls = reader, tracker, calls
@@ -59,6 +61,7 @@ class ClipRun:
         self._seal, self._rate_limit, self._metrics = seal, rate_limit, metrics or Metrics()
         self._first: list[FrameResult] = []
         self._over = False
+        self._spend, self._decoded_count = spend, 0
         self.answered = 0
 
     @property
@@ -111,9 +114,14 @@ class ClipRun:
     def _decoded(self) -> Frame | None:
         began = perf_counter()
         try:
-            return next(self._frames, None)
+            frame = next(self._frames, None)
         finally:
             self._metrics.decode.observe(perf_counter() - began)
+        if self._spend is not None:
+            count = self._reader.count if frame is None else frame.index + 1
+            self._spend((count - self._decoded_count) * self.video.width * self.video.height)
+            self._decoded_count = count
+        return frame
 
     def _answer(self, frame: Frame) -> FrameResult:
         result = self._tracker.process(replace(frame, index=self._first_index + frame.index))

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from red_align.errors import BadFrame, Overloaded, RedAlignError
 from red_align.frames import Frame, FrameResult, FrameStatus, StreamEnd
-from red_align.media.decode_pool import DecodePool, PendingFrame
+from red_align.media.decode_pool import DecodePool
+from red_align.media.isolated import PendingFrame
 from red_align.media.reader import DecodeLimits
 from red_align.tracking.state import TrackerState
 from red_align.tracking.tracker import Tracker
@@ -31,6 +32,7 @@ class LiveRun:
         first_index: Number of its first frame.
         rate_limit: Awaited before a frame is processed.
         intake_limit: Awaited after a frame was read from the wire.
+        spend: Told the pixels of each frame that was decoded.
         metrics: What is counted.
     """
 
@@ -45,12 +47,14 @@ class LiveRun:
         first_index: int = 0,
         rate_limit: Callable[[], Awaitable[None]] | None = None,
         intake_limit: Callable[[], Awaitable[None]] | None = None,
+        spend: Callable[[int], None] | None = None,
         metrics: Metrics | None = None,
     ) -> None:
         self._decoders, self._limits, self._tracker, self._seal = decoders, limits, tracker, seal
         self._first_index = self.next_index = first_index
         self._metrics = metrics or Metrics()
         self._ahead: PendingFrame | None = None
+        self._spend, self._pixels = spend, 0  # of the last frame, as a guess at the next one's
         self.calls, self.rate_limit, self.intake_limit = calls, rate_limit, intake_limit
         self.dropped_count = 0
 
@@ -88,15 +92,16 @@ class LiveRun:
         if pending is not None and pending.data != data:
             pending.release()
             pending = None
-        with pending or self._decoders.begin_frame(data, self._limits) as frame:
+        with pending or self._decoders.begin_frame(data, self._limits, self._pixels) as frame:
             if following:
-                self._ahead = self._decoders.begin_frame_ahead(following, self._limits)
+                self._ahead = self._decoders.begin_frame_ahead(following, self._limits, self._pixels)
             try:
                 image = frame.image()
             except RedAlignError as error:
                 return self.broken(error, time_s)
             finally:
                 self._metrics.decode.observe(perf_counter() - began)
+            self._pixels = image.shape[0] * image.shape[1]
             return self._answer(image, time_s)
 
     def raw(self, data: bytes, width: int, height: int, time_s: float) -> FrameResult:
@@ -144,6 +149,8 @@ class LiveRun:
     def _answer(self, image: NDArray[np.uint8], time_s: float) -> FrameResult:
         if not (np.isfinite(time_s) and time_s >= 0):
             return self.broken(BadFrame(f"time_s is {time_s}, it must be finite and not negative"), time_s)
+        if self._spend is not None:
+            self._spend(image.shape[0] * image.shape[1])
         try:
             result = self._tracker.process(Frame(self.next_index, time_s, image))
         except Overloaded as error:

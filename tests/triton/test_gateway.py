@@ -25,7 +25,7 @@ from export.repository.triton_config import ServeOptions
 from red_align.v1 import face_landmarks_pb2 as pb
 from red_align.v1 import face_landmarks_pb2_grpc as pb_grpc
 from service.config.settings import MODEL_FOLDER
-from tests.support.media import carphone_frames, carphone_path
+from tests.support.media import carphone_frames, carphone_path, write_video
 from tests.support.servers import RunningServer, running_server
 from tests.triton.conftest import Make
 from tests.triton.server import TritonProcess, free_port, make_repository
@@ -69,6 +69,23 @@ def test_a_clip_through_triton_gives_what_the_embedded_engine_gives(
     mine, theirs = (np.array([f["faces"][0]["landmarks"] for f in body["frames"]]) for body in (ours, wanted))
     assert np.abs(mine - theirs).max() < 0.02  # of two decimals
     assert not any(frame.get("resumed") for frame in ours["frames"])
+
+
+def test_a_clip_in_parts_through_triton_gives_what_one_part_gives(
+    triton: TritonProcess, server: RunningServer, tmp_path: Path
+) -> None:
+    frames = list(carphone_frames())
+    data = write_video(tmp_path / "long.mp4", (frames + frames[::-1]) * 2, gop=60).read_bytes()
+    asked = {"content": data, "headers": VIDEO, "timeout": 120}
+    with gateway(triton, MAX_PARALLEL="2", PARALLEL_PARTS="2") as there:
+        parts = httpx.post(f"{there.http}/align", params={"parallel": 2}, **asked).json()  # type: ignore[arg-type]
+        assert any("in 2 parts at once" in line for line in there.lines)
+    one = httpx.post(f"{server.http}/align", **asked).json()  # type: ignore[arg-type]
+    assert [f["index"] for f in parts["frames"]] == [f["index"] for f in one["frames"]]
+    mine, theirs = (np.array([f["faces"][0]["landmarks"] for f in body["frames"]]) for body in (parts, one))
+    # Behind a joint points are those of another beginning, which differ by less than trembling.
+    assert np.median(np.abs(mine - theirs)) < 0.02
+    assert np.abs(mine - theirs).max() < 1.0
 
 
 def test_a_live_stream_survives_the_servers_death(triton: TritonProcess, make_triton: Make) -> None:

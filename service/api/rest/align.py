@@ -15,8 +15,9 @@ from red_align.media.writers import WRITERS
 from service.api.rest.body import receive
 from service.api.rest.streaming import OwningStream
 from service.api.schemas import AlignModel, ErrorModel
-from service.dataplane import MAX_STRIDE, ClipOptions, DataPlane
+from service.dataplane import MAX_STRIDE, DataPlane
 from service.observability.logs import set_stream_id
+from service.streams.options import ClipOptions
 from service.streams.registry import MAX_STREAM_ID
 from service.streams.spool import Spool, open_spool
 

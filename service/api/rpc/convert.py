@@ -40,6 +40,7 @@ def face_message(face: Face) -> pb.Face:
         score=face.score,
         landmarks=np.asarray(face.landmarks.points, np.float32).reshape(-1).tolist(),
         confidence=np.asarray(face.landmarks.confidence, np.float32).tolist(),
+        reacquired=face.reacquired,
     )
 
 
@@ -61,5 +62,10 @@ def video_message(video: VideoInfo) -> pb.VideoInfo:
 
 def info_message(values: dict[str, Any]) -> pb.GetInfoResponse:
     """The values of service.api.info as a message; field names are the same."""
-    plain = {k: v for k, v in values.items() if k not in ("model", "limits")}
-    return pb.GetInfoResponse(model=pb.Model(**values["model"]), limits=pb.Limits(**values["limits"]), **plain)
+    plain = {k: v for k, v in values.items() if k not in ("model", "limits", "tracking")}
+    return pb.GetInfoResponse(
+        model=pb.Model(**values["model"]),
+        limits=pb.Limits(**values["limits"]),
+        tracking=pb.Tracking(**values["tracking"]),
+        **plain,
+    )

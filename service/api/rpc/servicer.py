@@ -27,11 +27,12 @@ from service.api.errors import grpc_status
 from service.api.info import info_values
 from service.api.rpc.convert import end_message, frame_message, info_message, video_message
 from service.api.rpc.frame_queue import FrameQueue, Waiting
-from service.dataplane import ClipOptions, DataPlane, StreamOptions
+from service.dataplane import DataPlane
 from service.limits.timeouts import iterate_upload, send_with_timeout
 from service.observability.logs import set_request_id, set_stream_id
 from service.observability.tracing import call_span
 from service.streams.live import LiveRun
+from service.streams.options import ClipOptions, StreamOptions
 from service.streams.uploads import Upload
 
 log = logging.getLogger(__name__)

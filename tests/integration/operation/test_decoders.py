@@ -7,6 +7,7 @@ import signal
 import time
 
 import grpc
+import httpx
 import psutil
 import pytest
 
@@ -22,10 +23,29 @@ def decoders(server: RunningServer) -> list[psutil.Process]:
     return [p for p in children if "red_align.media.decode_worker" in " ".join(p.cmdline())]
 
 
-@pytest.mark.parametrize(
-    ("number", "reported"), [(signal.SIGKILL, "crashed"), (signal.SIGSTOP, "did not answer")], ids=["crash", "hang"]
-)
-def test_a_stream_outlives_its_decoders(number: int, reported: str) -> None:
+@pytest.mark.parametrize("spare", ["1", "2"])
+def test_uploads_and_live_frames_do_not_notice_that_idle_decoders_were_killed(spare: str) -> None:
+    picture = jpeg(carphone_frames()[0])
+    headers = {"content-type": "image/jpeg"}
+    with running_server(DECODE_SPARE=spare) as server, grpc.insecure_channel(server.grpc) as channel:
+        for _ in range(2):
+            killed = decoders(server)
+            assert killed
+            for process in killed:
+                process.kill()
+            for _ in range(2):
+                answer = httpx.post(f"{server.http}/align", content=picture, headers=headers, timeout=60)
+                assert answer.status_code == 200, answer.text
+                assert len(answer.json()["frames"][0]["faces"]) == 1
+        for process in decoders(server):
+            process.kill()
+        answers = Stub(channel).AlignStream(iter([config(), encoded(picture, 0.0), encoded(picture, 1.0)]), timeout=60)
+        assert [len(answer.frame.faces) for answer in answers][:2] == [1, 1]
+        assert "Traceback" not in "".join(server.lines)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "hang"])
+def test_a_stream_outlives_its_decoders(number: int) -> None:
     frames = carphone_frames()
     with (
         running_server(DECODE_TIMEOUT_S="1.5", DECODE_SPARE="1") as server,
@@ -41,8 +61,11 @@ def test_a_stream_outlives_its_decoders(number: int, reported: str) -> None:
         time.sleep(0.1)
         to_send.put(encoded(jpeg(frames[1]), 1.0))
         answer = next(responses).frame
-        assert (answer.index, answer.status, answer.error.reason) == (1, pb.FRAME_STATUS_ERROR, "BAD_FRAME")
-        assert reported in answer.error.message
+        if number == signal.SIGKILL:
+            assert (answer.index, answer.status, len(answer.faces)) == (1, pb.FRAME_STATUS_OK, 1)
+        else:
+            assert (answer.index, answer.status, answer.error.reason) == (1, pb.FRAME_STATUS_ERROR, "BAD_FRAME")
+            assert "did not answer" in answer.error.message
         to_send.put(encoded(jpeg(frames[2]), 2.0))
         answer = next(responses).frame
         assert (answer.index, [face.track_id for face in answer.faces]) == (2, [0])

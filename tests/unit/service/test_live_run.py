@@ -9,7 +9,8 @@ import pytest
 
 from red_align.errors import BadFrame, Overloaded
 from red_align.frames import FrameStatus
-from red_align.media.decode_pool import DecodePool, PendingFrame
+from red_align.media.decode_pool import DecodePool
+from red_align.media.isolated import PendingFrame
 from red_align.media.reader import DecodeLimits
 from red_align.tracking.tracker import Tracker
 from service.streams.live import LiveRun
@@ -28,13 +29,13 @@ class CountingPool(DecodePool):
         super().__post_init__()
         self.begun: list[tuple[int, bool]] = []
 
-    def begin_frame(self, data: bytes, limits: DecodeLimits) -> PendingFrame:
+    def begin_frame(self, data: bytes, limits: DecodeLimits, pixels: int = 0) -> PendingFrame:
         self.begun.append((FRAMES.index(data) if data in FRAMES else -1, False))
-        return super().begin_frame(data, limits)
+        return super().begin_frame(data, limits, pixels)
 
-    def begin_frame_ahead(self, data: bytes, limits: DecodeLimits) -> PendingFrame | None:
+    def begin_frame_ahead(self, data: bytes, limits: DecodeLimits, pixels: int = 0) -> PendingFrame | None:
         self.begun.append((FRAMES.index(data) if data in FRAMES else -1, True))
-        return super().begin_frame_ahead(data, limits)
+        return super().begin_frame_ahead(data, limits, pixels)
 
 
 class Bench:

@@ -130,7 +130,8 @@ def test_the_table_has_the_columns_and_values_of_the_csv_file() -> None:
     assert [str(dtype) for dtype in table.dtypes[:5]] == ["int64", "int64", "float64", "float64", "int64"]
     for i, row in enumerate(rows):
         if row["success"] == "0":
-            assert table.loc[i].iloc[5:].isna().all()
+            assert table.loc[i].iloc[5:-1].isna().all()
+            assert table.loc[i, "reacquired"] == 0
             continue
         for name in ("timestamp", "confidence", "x_0", "x_67", "y_0", "y_67"):
             assert table.loc[i, name] == pytest.approx(float(row[name]), abs=0.006)

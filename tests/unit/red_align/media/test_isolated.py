@@ -11,10 +11,20 @@ import numpy as np
 import psutil
 import pytest
 
-from red_align.errors import InvalidRequest, NoVideoStream, TooLarge, UnreadableMedia
+from red_align.errors import (
+    BadFrame,
+    DecoderLost,
+    InvalidRequest,
+    NoVideoStream,
+    RedAlignError,
+    TooLarge,
+    UnreadableMedia,
+)
 from red_align.media.decode_pool import DecodePool
+from red_align.media.decode_process import DecodeProcess
 from red_align.media.reader import DecodeLimits, open_media
 from tests.support.media import carphone_frames, carphone_path, png, write_sound, write_video
+from tests.support.rest import wait_until
 
 LIMITS = DecodeLimits(threads=1)
 
@@ -112,17 +122,81 @@ def test_a_crash_in_mid_clip_is_reported_and_the_next_clip_decodes(
             os.kill(workers()[0].pid, number)
     assert 5 <= seen < 360  # what was decoded ahead still came
     assert not reader.complete
-    assert reader.warnings == [f"the decoder crashed, after frame {seen - 1}"]
+    told = "was killed" if number == signal.SIGKILL else "crashed"
+    assert reader.warnings == [f"the decoder {told}, after frame {seen - 1}"]
     again = pool.open_media(path, LIMITS)
     assert len(list(again.frames())) == 360
 
 
-def test_a_crash_at_the_first_frame_is_an_error_of_the_file(pool: DecodePool) -> None:
-    pool.warm_up()
-    os.kill(workers()[0].pid, signal.SIGKILL)
-    with pytest.raises(UnreadableMedia, match="crashed"):
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
+def test_a_process_that_died_while_idle_is_replaced_and_the_file_opens(pool: DecodePool, number: int) -> None:
+    for _ in range(2):
+        pool.warm_up()
+        (idle,) = workers()
+        os.kill(idle.pid, number)
+        wait_until(lambda: idle.status() == psutil.STATUS_ZOMBIE)  # noqa: B023 - called at once
+        assert len(list(pool.open_media(carphone_path(), LIMITS).frames())) == 120
+        assert [process.pid for process in workers()] != [idle.pid]
+
+
+class Doomed(DecodePool):
+    """Its first processes get a signal as soon as they have a request; ``made`` counts all of them."""
+
+    doomed, number, made = 0, signal.SIGKILL, 0
+
+    def _new(self) -> DecodeProcess:
+        self.made += 1
+        process = super()._new()
+        if self.made <= self.doomed:
+            inner = process.send
+
+            def send(request: bytes) -> None:
+                inner(request)
+                (newest,) = [p for p in workers() if p.status() != psutil.STATUS_ZOMBIE]
+                newest.send_signal(self.number)
+
+            process.send = send  # type: ignore[method-assign]
+        return process
+
+
+@pytest.mark.parametrize("kind", ["clip", "frame", "index"])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
+def test_what_a_process_died_of_is_tried_once_more_in_another(kind: str, number: signal.Signals) -> None:
+    pool = Doomed(timeout_s=10.0)
+    pool.doomed, pool.number = 1, number
+    match kind:
+        case "clip":
+            assert len(list(pool.open_media(carphone_path(), LIMITS).frames())) == 120
+        case "index":
+            index = pool.index_clip(carphone_path(), LIMITS)
+            assert index is not None
+            assert index.frame_count == 120
+        case _:
+            with pool.begin_frame(png(carphone_frames()[0]), LIMITS) as frame:
+                np.testing.assert_array_equal(frame.image(), carphone_frames()[0])
+    assert pool.made == 2
+    pool.close()
+    assert not workers()
+
+
+@pytest.mark.parametrize(
+    ("number", "told"), [(signal.SIGKILL, DecoderLost), (signal.SIGSEGV, UnreadableMedia)], ids=["killed", "crashed"]
+)
+def test_two_deaths_are_the_files_fault_only_where_its_codec_crashed(
+    number: signal.Signals, told: type[RedAlignError]
+) -> None:
+    pool = Doomed(timeout_s=10.0)
+    pool.doomed, pool.number = 2, number
+    with pytest.raises(told) as refused:
         pool.open_media(carphone_path(), LIMITS)
+    assert isinstance(refused.value, InvalidRequest) == (number == signal.SIGSEGV)
+    pool.made = 0
+    with pool.begin_frame(png(carphone_frames()[0]), LIMITS) as frame, pytest.raises(RedAlignError) as missed:
+        frame.image()
+    assert isinstance(missed.value, BadFrame) == (number == signal.SIGSEGV)
+    assert pool.made == 2
     assert len(list(pool.open_media(carphone_path(), LIMITS).frames())) == 120
+    pool.close()
 
 
 def test_a_decoder_that_hangs_is_given_up(tmp_path: Path) -> None:

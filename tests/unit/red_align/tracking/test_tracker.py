@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 
+from red_align.engine.base import StepRequest, StepResult
 from red_align.errors import BadFrame, InvalidRequest, Overloaded
 from red_align.frames import Frame, FrameResult, FrameStatus
 from red_align.geometry import FaceRegion
@@ -24,7 +26,8 @@ class Bench:
     """A tracker with its scripted parts; ``run`` sends white frames."""
 
     def __init__(self, max_faces: int = 1, slots: int = 99, **options: Any) -> None:
-        self.engine, self.detector = ScriptedEngine(slots), ScriptedDetector()
+        self.engine: ScriptedEngine = ScriptedEngine(slots)
+        self.detector = ScriptedDetector()
         self.counted: Counter[str] = Counter()
         self.tracker = Tracker(
             max_faces,
@@ -48,7 +51,7 @@ def ids(results: list[FrameResult]) -> list[list[int]]:
 
 
 def test_without_a_face_the_detector_runs_every_nth_frame() -> None:
-    bench = Bench(detect_every=1, search_every=5)
+    bench = Bench(detect_every=1, search_every=5, search_turned_every=0)
     results = bench.run(11)
     assert bench.detector.calls == 3
     assert all(r.status is FrameStatus.OK and r.faces == () for r in results)
@@ -275,3 +278,31 @@ def test_frames_are_numbered_and_timed_by_themselves() -> None:
 def test_what_is_no_rgb_picture_is_refused(image: np.ndarray[Any, Any]) -> None:
     with pytest.raises(InvalidRequest, match=r"RGB uint8 \[H, W, 3\]"):
         Bench().tracker.track(image)
+
+
+class Meeting(ScriptedEngine):
+    """Each face's points lie where the test says, in pixels of its crop."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shifts: dict[str, float] = {}
+
+    def answer_step(self, request: StepRequest) -> StepResult:
+        result = super().answer_step(request)
+        return replace(result, points=result.points + (self.shifts.get(request.sequence, 0.0), 0.0))
+
+
+def test_of_two_tracks_that_come_to_lie_on_one_face_the_older_one_stays() -> None:
+    bench = Bench(max_faces=2)
+    bench.engine = engine = Meeting()
+    bench.tracker.engine = engine
+    bench.detector.found = [detection(100, 100), detection(150, 100)]
+    assert ids(bench.run(2)) == [[0, 1]] * 2
+    _, second = engine.started
+    engine.shifts[second] = -47.0 * 128 / 60  # onto the first one's face
+    bench.detector.found = bench.detector.found[:1]
+    results = bench.run(4)
+    assert ids(results) == [[0]] * 4
+    assert list(engine.memories) != [second]
+    assert second not in engine.memories, "its slot is free"
+    assert bench.counted["track_lost"] == 1

@@ -1,0 +1,1 @@
+"""Faults that are planted by hand, and the tests that must notice them."""
