@@ -36,6 +36,7 @@ def test_a_fault_whose_text_has_gone_is_an_error() -> None:
             patch.applied(text)
 
 
+@pytest.mark.slow  # for the processes that it starts
 @pytest.mark.parametrize(("claim", "noticed"), [("x == 1", True), ("x > 0", False)])
 def test_a_fault_is_noticed_only_where_a_test_fails_and_the_copy_is_as_before(
     tmp_path: Path, claim: str, noticed: bool
@@ -45,5 +46,9 @@ def test_a_fault_is_noticed_only_where_a_test_fails_and_the_copy_is_as_before(
     patch = Patch("twice", "a.py", "x = 1", "x = 2", ("test_a.py",))
     assert is_noticed(patch, tmp_path) is noticed
     assert (tmp_path / "a.py").read_text() == "x = 1\n"
-    broken = Patch("none", "a.py", "x = 1", "x = 2", ("test_none.py",))
-    assert not is_noticed(broken, tmp_path), "tests that cannot run have noticed nothing"
+
+
+@pytest.mark.slow  # for the process that it starts
+def test_tests_that_cannot_run_have_noticed_nothing(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("x = 1\n")
+    assert not is_noticed(Patch("none", "a.py", "x = 1", "x = 2", ("test_none.py",)), tmp_path)

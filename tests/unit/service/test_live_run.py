@@ -79,6 +79,15 @@ def test_a_bad_following_frame_is_an_error_of_its_own_answer(bench: Bench) -> No
     assert bench.run.encoded(FRAMES[1], 0.2).status == FrameStatus.OK
 
 
+def test_the_state_after_an_answer_goes_on_with_the_next_frame(bench: Bench) -> None:
+    assert bench.run.state.next_index == 0
+    bench.run.encoded(FRAMES[0], 0.0)
+    bench.run.dropped(0.02)
+    assert (bench.run.next_index, bench.run.state.next_index, bench.run.end.frame_count) == (2, 2, 2)
+    bench.run.encoded(b"bad", 0.04)
+    assert bench.run.state.next_index == 3
+
+
 async def test_a_stream_that_ends_leaves_no_process_and_no_sequence(bench: Bench) -> None:
     for i in range(2):
         bench.run.encoded(FRAMES[i], i / 25, FRAMES[i + 1])

@@ -59,6 +59,12 @@ def test_a_tenant_that_owes_is_remembered_and_then_forgotten() -> None:
         assert len(tenants) == 1
 
 
+def test_a_tenants_streams_and_uploads_have_each_their_own_bound() -> None:
+    with Tenants(TenantLimits(3, 2, 0.0)).of("ann") as share:
+        assert (share.streams.name, share.streams.limit) == ("tenant_max_streams", 3)
+        assert (share.uploads.name, share.uploads.limit) == ("tenant_max_uploads", 2)
+
+
 def test_memory_is_set_aside_up_to_the_limit_and_given_back() -> None:
     budget = MemoryBudget(1000)
     one, other = MemoryShare(budget), MemoryShare(budget)
