@@ -11,27 +11,29 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Protocol, TypeVar
 
-RESERVE = 96
-"""Descriptors that connections never take: listening sockets, models, decoders, logs."""
-OF_AN_UPLOAD = 4
-"""Descriptors of an upload: its file, and the pipes of the process that decodes it."""
+RESERVE = 80
+"""Descriptors that connections never take: listening sockets, models, decoders, connections that are ending."""
+OF_AN_UPLOAD = 2
+"""Descriptors of an upload beside its connection: its file, and the pipe of the process that decodes it."""
 MOST = 1024
 """Connections of one server where descriptors abound."""
 LEAST = 8
 
 
 class Held(Protocol):
-    """A connection as its bounds see it.
+    """A connection as its bounds see it."""
 
-    Attributes:
-        peer: Address of the other side, without its port.
-        known: Whether its sender has shown a key.
-        since: When it came, by any clock.
-    """
+    @property
+    def peer(self) -> str:
+        """Address of the other side, without its port."""
 
-    peer: str
-    known: bool
-    since: float
+    @property
+    def known(self) -> bool:
+        """Whether its sender has shown a key."""
+
+    @property
+    def since(self) -> float:
+        """When it came, by any clock."""
 
 
 H = TypeVar("H", bound=Held)

@@ -38,7 +38,7 @@ class LoopShare:
             Seconds for which nothing more should be read from it; 0 for none.
         """
         now = self._clock()
-        paid = (now - self._at) * SHARE + size * FREE_S_PER_BYTE
+        left = max(0.0, self._debt_s - (now - self._at) * SHARE)
         self._at = now
-        self._debt_s = max(0.0, self._debt_s + seconds - paid)
+        self._debt_s = left + max(0.0, seconds - size * FREE_S_PER_BYTE)
         return self._debt_s / SHARE if self._debt_s > BURST_S else 0.0

@@ -20,6 +20,7 @@ class Places:
     def __init__(self, limit: int, seconds: float) -> None:
         self._limit, self._seconds = limit, seconds
         self._held: dict[asyncio.Timeout, None] = {}
+        self._displaced: set[asyncio.Timeout] = set()
 
     def __len__(self) -> int:
         return len(self._held)
@@ -36,8 +37,9 @@ class Places:
             oldest = next(iter(self._held))
             del self._held[oldest]
             if not oldest.expired():
+                self._displaced.add(oldest)
                 oldest.reschedule(asyncio.get_running_loop().time())
-        place, due = asyncio.timeout(self._seconds), asyncio.get_running_loop().time() + self._seconds
+        place = asyncio.timeout(self._seconds)
         try:
             async with place:
                 self._held[place] = None
@@ -45,10 +47,11 @@ class Places:
         except TimeoutError as error:
             if not place.expired():
                 raise
-            if (place.when() or due) < due:
+            if place in self._displaced:
                 why = f"another call took the place of this one: {self._limit} is the limit keyless_calls"
                 raise Overloaded(why, limit="keyless_calls") from error
             why = f"the call took {self._seconds:g} s, which is the limit keyless_call_s"
             raise ClientTooSlow(why, limit="keyless_call_s") from error
         finally:
             self._held.pop(place, None)
+            self._displaced.discard(place)

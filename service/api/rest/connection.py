@@ -126,8 +126,13 @@ class _Connection(asyncio.BufferedProtocol):
         self._head = _Alarm(shared.timeout_s, self._give_up_head)
         self._unread = _Alarm(shared.timeout_s, self.abort)
         self._share, self._size = LoopShare(), _SMALL
-        self._running = 0
-        self.peer, self.known, self.since = "", False, time.monotonic()
+        self._running, self._known = 0, False
+        self.peer, self.since = "", time.monotonic()
+
+    @property
+    def known(self) -> bool:
+        """Whether a request runs that shows who sent it. One that waits for its next makes room as strangers do."""
+        return self._known and self._running > 0
 
     @property
     def body_is_coming(self) -> bool:
@@ -139,7 +144,7 @@ class _Connection(asyncio.BufferedProtocol):
         self._running += 1
         self._head.stop()
         if self._shared.knows(headers):
-            self.known = True
+            self._known = True
         else:
             self._transport.hold_back(self._share.spend(_STRANGERS_REQUEST_S))
 

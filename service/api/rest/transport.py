@@ -8,7 +8,7 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
-LINGER_S = 2.0
+LINGER_S = 1.0
 """Seconds for which bytes are taken and thrown away after an answer that came before its request's end: to close at
 once would reset the connection, and the client might never see the answer."""
 LINGER_BYTES = 1024 * 1024

@@ -11,16 +11,23 @@ import ipaddress
 import os
 import socket
 import stat
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from service.limits.connections import to_close
 
-SWEEP_S = 0.25
+SWEEP_S, CROWDED_S = 0.25, 0.05
+"""Seconds between two looks, and between two while strangers crowd in."""
 FORGET_S = 30.0
-FULL = 0.75
-"""Part of the places from which strangers' connections are ended: newcomers find room meanwhile."""
+FULL = 0.5
+"""Part of the places from which strangers' connections are ended: newcomers find room until the next look."""
+STRANGERS_BYTES, STRANGERS_BYTES_PER_S = 256 * 1024, 4096
+"""What may come over a stranger's connection, at once and by and by: far more than health checks, and little of pings,
+calls that are reset, and metadata without end, which grpc takes for as long as they come."""
+_BYTES_RECEIVED = 128
+"""Where the number of them is in Linux's ``struct tcp_info``."""
 Peer = tuple[str, int]
 
 
@@ -33,6 +40,12 @@ class _Held:
     since: float
     inode: int
     address: Peer
+    received: int
+
+    @property
+    def sends_too_much(self) -> bool:
+        age_s = time.monotonic() - self.since
+        return not self.known and self.received > STRANGERS_BYTES + STRANGERS_BYTES_PER_S * age_s
 
 
 class GrpcConnections:
@@ -60,9 +73,10 @@ class GrpcConnections:
 
     async def keep(self, port: int) -> None:
         """Look at the connections of a port, until cancelled."""
+        closed = 0
         while True:
-            await asyncio.sleep(SWEEP_S)
-            await asyncio.to_thread(self.sweep, port)
+            await asyncio.sleep(CROWDED_S if closed else SWEEP_S)
+            closed = await asyncio.to_thread(self.sweep, port)
 
     def sweep(self, port: int) -> int:
         """Look at them once.
@@ -71,16 +85,17 @@ class GrpcConnections:
             port: The port that they came to.
 
         Returns:
-            How many there are left.
+            How many were ended.
         """
         sockets = dict(self._sockets(port))
         self._since = {(each.inode, each.address): each.since for each in sockets}
         self._forget({each.address for each in sockets})
-        closing = to_close(sockets, int(self._limit * FULL), self._peer_limit)
+        closing = [each for each in sockets if each.sends_too_much]
+        closing += to_close(sockets.keys() - closing, int(self._limit * FULL), self._peer_limit)
         for each in closing:
             _shut_down(sockets[each], each.address)
             self._on_refused()
-        return len(sockets) - len(closing)
+        return len(closing)
 
     def _forget(self, there: set[Peer]) -> None:
         """Those that are gone. One that has just become known may have come after the look at the sockets."""
@@ -98,27 +113,30 @@ class GrpcConnections:
                 status = os.fstat(descriptor)
                 if not stat.S_ISSOCK(status.st_mode):
                     continue
-                address = _peer_of(descriptor, port)
+                found = _look(descriptor, port)
             except OSError:  # closed meanwhile, or not connected
                 continue
-            if address is not None:
+            if found is not None:
+                address, received = found
                 since = self._since.get((status.st_ino, address), now)
-                yield _Held(address[0], address in self._known, since, status.st_ino, address), descriptor
+                yield _Held(address[0], address in self._known, since, status.st_ino, address, received), descriptor
 
 
-def _peer_of(descriptor: int, port: int) -> Peer | None:
-    """Who is at the other side of a TCP connection that came to ``port``; None for any other socket."""
+def _look(descriptor: int, port: int) -> tuple[Peer, int] | None:
+    """Who is at the other side of a TCP connection that came to ``port``, and the bytes that came; None for others."""
     with socket.socket(fileno=os.dup(descriptor)) as same:
         if same.family not in (socket.AF_INET, socket.AF_INET6) or same.type != socket.SOCK_STREAM:
             return None
         if same.getsockname()[1] != port:
             return None
         host, number = same.getpeername()[:2]
-    return _plain(host), int(number)
+        known = same.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _BYTES_RECEIVED + 8)
+    received = int.from_bytes(known[_BYTES_RECEIVED:], sys.byteorder)  # 0 where the system does not say
+    return (_plain(host), int(number)), received
 
 
 def _shut_down(descriptor: int, address: Peer) -> None:
-    """End a connection, if the descriptor is still its own: grpc may have closed it, and another one have its number."""
+    """End a connection, if the descriptor is still its own: grpc may have closed it meanwhile."""
     try:
         with socket.socket(fileno=os.dup(descriptor)) as same:
             if _plain(same.getpeername()[0]) == address[0] and same.getpeername()[1] == address[1]:
