@@ -219,6 +219,7 @@ ATTACKS: dict[str, Attack] = {
 
 async def main(names: str, http: str, address: str, key: str) -> None:
     """All of these attacks, until killed."""
+    print("begun", flush=True)
     await asyncio.gather(*(ATTACKS[name](http, address, key) for name in names.split(",")))
 
 
