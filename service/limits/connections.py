@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Protocol, TypeVar
 
-RESERVE = 80
+RESERVE = 64
 """Descriptors that connections never take: listening sockets, models, decoders, connections that are ending."""
 OF_AN_UPLOAD = 2
 """Descriptors of an upload beside its connection: its file, and the pipe of the process that decodes it."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import random
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
@@ -57,7 +58,7 @@ async def _again(act: Callable[[], Awaitable[None]], at_once: int, pause_s: floa
     async def one() -> None:
         while True:
             await act()
-            await asyncio.sleep(pause_s)
+            await asyncio.sleep(random.uniform(0.5, 1.5) * pause_s)
 
     await asyncio.gather(*(one() for _ in range(at_once)))
 

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 
 from service.limits.connections import to_close
 
-SWEEP_S, CROWDED_S = 0.25, 0.05
-"""Seconds between two looks, and between two while strangers crowd in."""
+SWEEP_S, CROWDED_S, CROWDED_FOR_S = 0.25, 0.025, 10.0
+"""Seconds between two looks; between two while strangers crowd in; and after how many quiet ones that is over."""
 FORGET_S = 30.0
 FULL = 0.5
 """Part of the places from which strangers' connections are ended: newcomers find room until the next look."""
@@ -73,10 +73,11 @@ class GrpcConnections:
 
     async def keep(self, port: int) -> None:
         """Look at the connections of a port, until cancelled."""
-        closed = 0
+        crowded_until = 0.0
         while True:
-            await asyncio.sleep(CROWDED_S if closed else SWEEP_S)
-            closed = await asyncio.to_thread(self.sweep, port)
+            await asyncio.sleep(CROWDED_S if time.monotonic() < crowded_until else SWEEP_S)
+            if await asyncio.to_thread(self.sweep, port):
+                crowded_until = time.monotonic() + CROWDED_FOR_S
 
     def sweep(self, port: int) -> int:
         """Look at them once.
