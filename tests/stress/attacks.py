@@ -139,7 +139,7 @@ async def held_calls(_: str, address: str, __: str) -> None:
                 else:
                     async for _ in made:  # type: ignore[attr-defined]
                         pass
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(1.0)
 
         kinds: list[Callable[[], object]] = [
             lambda: watch(health_pb2.HealthCheckRequest()),

@@ -30,7 +30,7 @@ from tests.stress.soak import resident_bytes
 from tests.support.media import carphone_frames, jpeg
 from tests.support.servers import RunningServer, running_server
 
-SECONDS = 2.5 if SHORT else 10.0
+SECONDS = 2.0 if SHORT else 10.0
 BEGIN_S = 0.5
 DESCRIPTORS = 160
 SHORT_ATTACKS = 5
