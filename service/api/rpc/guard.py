@@ -51,11 +51,12 @@ class CallGuard(grpc.aio.ServerInterceptor):
         given = handler_call_details.invocation_metadata or ()
         metadata = {name: value for name, value in given if isinstance(value, str)}
 
+        own = method.startswith(self._prefix)
+
         def room(context: Context) -> AbstractAsyncContextManager[None]:
-            own = method.startswith(self._prefix)
             return self._own(context, metadata) if own else self._open(context, method, metadata)
 
-        return _guarded(handler, room, self._dataplane)
+        return _guarded(handler, room, self._dataplane, own=own)
 
     @asynccontextmanager
     async def _own(self, context: Context, metadata: Mapping[str, str]) -> AsyncIterator[None]:
@@ -80,7 +81,7 @@ class CallGuard(grpc.aio.ServerInterceptor):
             yield
 
 
-def _guarded(handler: Any, room: Room, dataplane: DataPlane) -> grpc.RpcMethodHandler[Any, Any]:
+def _guarded(handler: Any, room: Room, dataplane: DataPlane, *, own: bool) -> grpc.RpcMethodHandler[Any, Any]:
     """A handler that does the same within its room; one message is waited for as long as a first one."""
     coders = {"request_deserializer": handler.request_deserializer, "response_serializer": handler.response_serializer}
     behavior = handler.stream_stream or handler.stream_unary or handler.unary_stream or handler.unary_unary
@@ -88,6 +89,10 @@ def _guarded(handler: Any, room: Room, dataplane: DataPlane) -> grpc.RpcMethodHa
 
     async def run(requests: AsyncIterator[Any], context: Context) -> Any:
         try:
+            if handler.response_streaming and not own:
+                # Whose place is taken while the first answer carries these on their way could not be ended any more:
+                # grpc would send them again, which its core refuses.
+                await context.send_initial_metadata(())
             async with room(context):
                 request = requests if handler.request_streaming else await _only(requests, seconds)
                 answer = behavior(request, context)
