@@ -11,7 +11,7 @@ export RED_HTTP_PORT ?= 8080
 export RED_GRPC_PORT ?= 8081
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve check unit test test-triton mutants lint train eval export repository bench bench-triton bench-pipeline bench-budget bench-growth bench-guard bench-streams fuzz soak faults proto compose-tool clean
+.PHONY: help demo serve check unit test test-triton mutants lint train eval export repository bench bench-triton bench-pipeline bench-budget bench-growth bench-guard bench-streams fuzz soak faults strangers proto compose-tool clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -85,6 +85,9 @@ soak: $(DEV)/.done ## 64 streams for 15 minutes whose clients come, go, die and 
 
 faults: $(DEV)/.done ## a gateway is killed in mid-stream, a tenant floods (SHORT=1)
 	$(DEV)/bin/python -m tests.stress.faults
+
+strangers: $(DEV)/.done ## attacks over the network, and what a tenant who streams meanwhile notices (SHORT=1)
+	$(DEV)/bin/python -m tests.stress.strangers
 
 proto: $(DEV)/.done ## regenerate the stubs in red_align/v1
 	PATH="$(CURDIR)/$(DEV)/bin:$$PATH" proto/generate.sh .

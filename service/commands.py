@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import sys
 from collections.abc import Sequence
 
@@ -15,6 +16,8 @@ def serve(arguments: Sequence[str]) -> int:
     """Serve REST and gRPC until SIGINT or SIGTERM."""
     parser = argparse.ArgumentParser(prog="red-align serve", description="Serve REST and gRPC (settings: RED_...).")
     parser.parse_args(arguments)
+    # grpc's core writes to stderr past all logging, one line for each thing that a stranger does wrong.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     from service.config.settings import read_settings
     from service.observability.logs import configure_logs
     from service.observability.tracing import configure_tracing, end_tracing

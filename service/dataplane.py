@@ -25,7 +25,7 @@ from red_align.tracking.tracker import Tracker
 from service.config.settings import Settings
 from service.limits.admission import Admission
 from service.limits.parts import PartSlots
-from service.limits.tenants import TenantLimits, Tenants
+from service.limits.tenants import OTHER_CALLS, TenantLimits, Tenants
 from service.limits.timeouts import UploadLimits
 from service.observability.metrics import Metrics
 from service.security.authenticator import Authenticator, TokenRules
@@ -87,15 +87,7 @@ class DataPlane:
         self.draining = asyncio.Event()
         """Set when the service is to go away: streams are sent elsewhere, uploads finish."""
         self.auth = _make_authenticator(settings)
-        streams, uploads = settings.tenant_max_streams, settings.tenant_max_uploads
-        self.tenants = Tenants(
-            TenantLimits(
-                streams or settings.max_streams,
-                uploads or settings.max_uploads,
-                settings.tenant_frames_per_s,
-                settings.tenant_pixels_per_s,
-            )
-        )
+        self.tenants = Tenants(_tenant_limits(settings, asks=self.auth.asks))
         self.streams = Admission("max_streams", settings.max_streams)
         self.uploads = Admission("max_uploads", settings.max_uploads)
         self.parts = PartSlots(settings.parallel_parts)
@@ -277,6 +269,18 @@ class DataPlane:
     def _made_tracker(self, max_faces: int, observe: Observer) -> Tracker:
         faces, detector = max_faces or 1, self.detector
         return Tracker(faces, engine=self.engine, detector=detector, options=self.tracking, observe=observe)
+
+
+def _tenant_limits(settings: Settings, *, asks: bool) -> TenantLimits:
+    """Where tenants have names, none of them gets more than half of what all may have unless the settings say so."""
+
+    def share(own: int, of_all: int) -> int:
+        return own or (max(1, of_all // 2) if asks else of_all)
+
+    streams = share(settings.tenant_max_streams, settings.max_streams)
+    uploads = share(settings.tenant_max_uploads, settings.max_uploads)
+    calls = streams + uploads + share(0, OTHER_CALLS)
+    return TenantLimits(streams, uploads, calls, settings.tenant_frames_per_s, settings.tenant_pixels_per_s)
 
 
 def _make_authenticator(settings: Settings) -> Authenticator:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 from collections.abc import Callable
 from multiprocessing.connection import Connection
@@ -33,6 +34,16 @@ def shared_socket(host: str, port: int, name: str) -> socket.socket:
     except OSError as error:
         raise ConfigurationError(f"{name}: cannot listen on {host}:{port}: {error.strerror}") from error
     return made
+
+
+def listen_longer(descriptor: int) -> None:
+    """Let more connections wait in the system than the event loop takes in one turn, which asyncio makes one number.
+
+    Args:
+        descriptor: A listening socket's.
+    """
+    with socket.socket(fileno=os.dup(descriptor)) as same:
+        same.listen(BACKLOG)
 
 
 def reserved_port(host: str, port: int, name: str) -> socket.socket:

@@ -16,15 +16,18 @@ import uvicorn
 from red_align.errors import ConfigurationError
 from service import lifecycle
 from service.api.rest.app import create_app
-from service.api.rest.connection import with_timeouts
+from service.api.rest.connection import HttpConnections
 from service.api.rpc.server import GrpcServer
 from service.config.settings import Settings
 from service.dataplane import DataPlane
 from service.factory import make_dataplane
+from service.limits.connections import connection_limit, raise_descriptor_limit
 from service.observability.logs import with_request_ids
-from service.peers import Peers, shared_socket
+from service.peers import Peers, listen_longer, shared_socket
 
 log = logging.getLogger(__name__)
+ACCEPTED_AT_ONCE = 16
+"""Connections that the event loop takes in one turn, before their bounds are asked: each costs a descriptor."""
 
 
 class _Uvicorn(uvicorn.Server):
@@ -68,7 +71,15 @@ async def _serve_both(
     on_ready: Callable[[int, int], None] | None,
     peers: Peers | None,
 ) -> None:
-    app, connection = with_timeouts(with_request_ids(create_app(dataplane)), settings.client_timeout_s)
+    limit = settings.max_connections or connection_limit(raise_descriptor_limit(), settings.max_uploads)
+    connections = HttpConnections(
+        settings.client_timeout_s,
+        dataplane.auth.knows,
+        limit,
+        settings.peer_max_connections,
+        dataplane.metrics.rejects.labels("CONNECTIONS").inc,
+    )
+    app, connection = connections.wrap(with_request_ids(create_app(dataplane)))
     config = uvicorn.Config(
         app,
         host=settings.host,
@@ -79,11 +90,12 @@ async def _serve_both(
         log_config=None,  # service.observability.logs
         http=connection,
         ws="none",
+        backlog=ACCEPTED_AT_ONCE,
         ssl_certfile=settings.tls_cert,
         ssl_keyfile=settings.tls_key,
     )
     http = _Uvicorn(config)
-    rpc = GrpcServer(dataplane, share_port=peers is not None)
+    rpc = GrpcServer(dataplane, limit, share_port=peers is not None)
     await rpc.start()
     shared = [shared_socket(settings.host, settings.http_port, "RED_HTTP_PORT")] if peers is not None else None
     if peers is not None:
@@ -99,11 +111,12 @@ async def _serve_both(
         if serving.done():
             raise ConfigurationError(f"RED_HTTP_PORT: cannot listen on {settings.host}:{settings.http_port}")
         http_port = http.servers[0].sockets[0].getsockname()[1]
+        listen_longer(http.servers[0].sockets[0].fileno())
         log.info("HTTP on %s:%d, gRPC on %s:%d", settings.host, http_port, settings.host, rpc.port)
         await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if starting.done():
             starting.result()
-            await rpc.set_serving()
+            rpc.set_serving()
             if peers is not None:
                 peers.announce_ready()
             if on_ready is not None:

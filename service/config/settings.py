@@ -164,11 +164,35 @@ class Settings(BaseSettings):
     tls_client_ca: FilePath | None = Field(
         None, validate_default=True, description="PEM authorities; gRPC clients must then show a certificate."
     )
+    max_connections: int = Field(
+        0,
+        ge=0,
+        description="Most connections of each of the two servers; 0 is up to 1024, as many as descriptors allow. Where "
+        "they are all taken, the oldest of those without a key make room.",
+    )
+    peer_max_connections: int = Field(
+        0, ge=0, description="Most connections of one address to each server; 0 is no limit, as behind a proxy."
+    )
+    connection_idle_s: float = Field(
+        60.0, gt=0, description="Seconds without a call after which a gRPC connection is closed."
+    )
+    keyless_calls: Count = Field(
+        16,
+        description="Most gRPC calls at once of those who show no key: health, and reflection where pages are shown. "
+        "A further one takes the place of the oldest.",
+    )
+    keyless_call_s: float = Field(
+        60.0, gt=0, description="Seconds after which such a call ends, a watched health with it."
+    )
     tenant_max_streams: int = Field(
-        0, ge=0, description="Most live streams of one tenant; 0 is as many as of all, RED_MAX_STREAMS."
+        0,
+        ge=0,
+        description="Most live streams of one tenant; 0 is half of RED_MAX_STREAMS where keys are asked for.",
     )
     tenant_max_uploads: int = Field(
-        0, ge=0, description="Most uploads of one tenant under way at once; 0 is as many as of all, RED_MAX_UPLOADS."
+        0,
+        ge=0,
+        description="Most uploads of one tenant at once; 0 is half of RED_MAX_UPLOADS where keys are asked for.",
     )
     tenant_frames_per_s: float = Field(
         0.0,

@@ -13,6 +13,8 @@ from service.limits.admission import Admission
 from service.limits.work import WorkLimit
 
 INTAKE = 4.0
+OTHER_CALLS = 32
+"""gRPC calls beside streams and uploads: such as ask for the service's limits, or have not sent their config yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +24,14 @@ class TenantLimits:
     Attributes:
         max_streams: Most live streams at once.
         max_uploads: Most uploads at once.
+        max_calls: Most gRPC calls at once, streams and uploads with them.
         frames_per_s: Frames processed a second; 0 is no limit.
         pixels_per_s: Pixels decoded a second; 0 is no limit.
     """
 
     max_streams: int
     max_uploads: int
+    max_calls: int
     frames_per_s: float
     pixels_per_s: float = 0.0
 
@@ -44,6 +48,7 @@ class Tenant:
     def __init__(self, limits: TenantLimits) -> None:
         self.streams = Admission("tenant_max_streams", limits.max_streams)
         self.uploads = Admission("tenant_max_uploads", limits.max_uploads)
+        self.calls = Admission("tenant_max_calls", limits.max_calls)
         self._rate_limit = _limiter(limits.frames_per_s)
         self._intake_limit = _limiter(INTAKE * limits.frames_per_s)
         self.work = WorkLimit(limits.pixels_per_s)

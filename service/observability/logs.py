@@ -18,6 +18,8 @@ from asgi_correlation_id.context import correlation_id
 from pythonjsonlogger.json import JsonFormatter
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from service.observability.repeats import RepeatFilter
+
 REQUEST_ID_HEADER = "X-Request-Id"
 _TEXT = "%(asctime)s %(levelname)s %(name)s request_id=%(request_id)s stream_id=%(stream_id)s: %(message)s"
 _JSON = "%(asctime)s %(levelname)s %(name)s %(message)s %(request_id)s %(stream_id)s"
@@ -35,6 +37,7 @@ def configure_logs(level: str, form: str) -> None:
         form: ``text`` or ``json``.
     """
     handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(RepeatFilter())
     handler.addFilter(_add_ids)
     handler.setFormatter(JsonFormatter(_JSON, rename_fields=_RENAMED) if form == "json" else _TextFormatter(_TEXT))
     logging.basicConfig(level=level, handlers=[handler], force=True)

@@ -15,6 +15,8 @@ from service.security.credentials import ALGORITHMS, hash_of
 
 ANONYMOUS = ""
 """The tenant of all who call a service that asks nobody."""
+OF_KEYS, OF_TOKENS = "key:", "token:"
+"""What tenants' names begin with: whoever issues tokens must not be able to name the tenant of a key."""
 _REFUSED = "no valid API key or token came with the request"
 
 
@@ -52,6 +54,18 @@ class Authenticator:
         """Whether callers are asked for a key or token."""
         return self.tenants_by_hash is not None or self.token_rules is not None
 
+    def knows(self, headers: Mapping[str, str]) -> bool:
+        """Whether a request comes from a tenant.
+
+        Args:
+            headers: As of ``tenant``.
+        """
+        try:
+            self.tenant(headers)
+        except Unauthenticated:
+            return False
+        return True
+
     def tenant(self, headers: Mapping[str, str]) -> str:
         """The tenant of a request.
 
@@ -70,7 +84,7 @@ class Authenticator:
         if not given:
             raise Unauthenticated(_REFUSED)
         if tenant := (self.tenants_by_hash or {}).get(hash_of(given)):
-            return tenant
+            return OF_KEYS + tenant
         return self._tenant_of_token(given)
 
     def _tenant_of_token(self, token: str) -> str:
@@ -92,4 +106,4 @@ class Authenticator:
             raise Unauthenticated(_REFUSED) from error
         if not isinstance(tenant, str) or not tenant:
             raise Unauthenticated(_REFUSED)
-        return tenant
+        return OF_TOKENS + tenant

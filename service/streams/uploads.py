@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import stat
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -117,10 +118,11 @@ def prepare_folder(folder: Path) -> int:
         How many were removed.
 
     Raises:
-        ConfigurationError: The folder cannot be written to.
+        ConfigurationError: The folder cannot be written to, or others than this user may change what lies in it.
     """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _check_owner(folder)
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
@@ -134,3 +136,15 @@ def prepare_folder(folder: Path) -> int:
                 path.unlink()
                 removed += 1
     return removed
+
+
+def _check_owner(folder: Path) -> None:
+    """Who else may rename files in the folder chooses what is decoded, and whose results a client gets."""
+    link, there = folder.lstat(), folder.stat()
+    if there.st_uid != os.getuid() or link.st_uid not in (os.getuid(), 0):
+        raise ConfigurationError(f"RED_TEMP_DIR: {folder} belongs to another user (uid {there.st_uid})")
+    mode = stat.S_IMODE(there.st_mode)
+    if mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise ConfigurationError(
+            f"RED_TEMP_DIR: others may write to {folder} (mode {mode:04o}); name a folder for this user alone (0700)"
+        )

@@ -37,10 +37,20 @@ def create_app(dataplane: DataPlane) -> FastAPI:
     """
     pages = "/docs" if dataplane.settings.shows_web else None
     summary = "Facial landmarks in video."
-    app = FastAPI(title="RED Align", version=__version__, summary=summary, docs_url=pages, redoc_url=None)
+    described = "/openapi.json" if pages else None
+    app = FastAPI(
+        title="RED Align",
+        version=__version__,
+        summary=summary,
+        docs_url=pages,
+        openapi_url=described,
+        redoc_url=None,
+    )
     app.state.dataplane = dataplane
     app.include_router(router)
     _add_health(app, dataplane)
+    if not pages and dataplane.auth.asks:
+        _describe_to_tenants(app, dataplane)
     app.add_exception_handler(RedAlignError, _domain_error)
     app.add_exception_handler(RequestValidationError, _invalid_query)
     app.add_exception_handler(HTTPException, _http_error)
@@ -91,6 +101,15 @@ def _add_health(app: FastAPI, dataplane: DataPlane) -> None:
     async def info(request: Request) -> dict[str, Any]:
         dataplane.auth.tenant(request.headers)
         return info_values(dataplane)
+
+
+def _describe_to_tenants(app: FastAPI, dataplane: DataPlane) -> None:
+    """OpenAPI where no pages are shown: for those with a key."""
+
+    @app.get("/openapi.json", include_in_schema=False)
+    async def openapi(request: Request) -> JSONResponse:
+        dataplane.auth.tenant(request.headers)
+        return JSONResponse(app.openapi())
 
 
 def _answer(request: Request, error: RedAlignError) -> JSONResponse:

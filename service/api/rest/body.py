@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 
@@ -10,12 +12,19 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import Request
 
 from red_align.errors import BadResumeToken, EmptyBody, InvalidRequest, UnsupportedMedia
+from service.limits.loop_share import LoopShare
 from service.limits.timeouts import UploadLimits, iterate_upload
 from service.streams.uploads import Upload, check_size
 
 FIELD, TOKEN_FIELD = b"video", b"resume_token"
 MAX_TOKEN_BYTES = 256 * 1024
 """Far more than the tokens of all faces that a stream may follow."""
+MAX_PARTS = 16
+"""Parts of a form; two are wanted."""
+MAX_FORM_BYTES = MAX_TOKEN_BYTES + 64 * 1024
+"""What a form may be larger than its largest file: token, other fields, and the heads of all parts."""
+_PIECE = 16 * 1024
+"""Bytes that are parsed in one turn of the event loop."""
 
 
 async def receive(request: Request, upload: Upload, max_bytes: int, limits: UploadLimits) -> str:
@@ -40,16 +49,18 @@ async def receive(request: Request, upload: Upload, max_bytes: int, limits: Uplo
     """
     kind, options = parse_options_header(request.headers.get("content-type", ""))
     length, token = request.headers.get("content-length", ""), ""
-    if length.isdigit() and kind != b"multipart/form-data":
-        check_size(int(length), max_bytes)
-    if kind != b"multipart/form-data" and not kind.startswith((b"video/", b"image/")):
+    form = kind == b"multipart/form-data"
+    if length.isdigit():
+        check_size(int(length), max_bytes + MAX_FORM_BYTES * form)
+    if not form and not kind.startswith((b"video/", b"image/")):
         given = kind.decode("latin-1") or "none"
         raise UnsupportedMedia(
             f"content type is {given}; send multipart/form-data with a field 'video', or video/* or image/*"
         )
     async with aclosing(iterate_upload(request.stream(), len, limits)) as chunks:
-        if kind == b"multipart/form-data":
-            token = await _receive_fields(chunks, upload, options.get(b"boundary", b""))
+        if form:
+            boundary, limit = options.get(b"boundary", b""), max_bytes + MAX_FORM_BYTES
+            token = await _receive_fields(chunks, upload, boundary, limit)
         else:
             async for chunk in chunks:
                 upload.write(chunk)
@@ -59,10 +70,10 @@ async def receive(request: Request, upload: Upload, max_bytes: int, limits: Uplo
     return token
 
 
-async def _receive_fields(chunks: AsyncIterator[bytes], upload: Upload, boundary: bytes) -> str:
+async def _receive_fields(chunks: AsyncIterator[bytes], upload: Upload, boundary: bytes, max_bytes: int) -> str:
     if not boundary:
         raise InvalidRequest("the multipart content type has no boundary")
-    field = _FieldWriter(upload)
+    field, received, share = _FieldWriter(upload), 0, LoopShare()
     try:
         parser = MultipartParser(
             boundary,
@@ -77,7 +88,14 @@ async def _receive_fields(chunks: AsyncIterator[bytes], upload: Upload, boundary
             },
         )
         async for chunk in chunks:
-            parser.write(chunk)
+            received += len(chunk)
+            check_size(received, max_bytes)
+            for at in range(0, 0 if field.finished else len(chunk), _PIECE):
+                began, piece = time.thread_time(), chunk[at : at + _PIECE]
+                parser.write(piece)
+                # Bytes that are nearly boundaries take the parser a hundred times as long as others.
+                if pause_s := share.spend(time.thread_time() - began, len(piece)):
+                    await asyncio.sleep(pause_s)
             await upload.drain()
     except FormParserError as error:
         raise InvalidRequest(f"the multipart body is broken: {error}") from error
@@ -96,11 +114,15 @@ class _FieldWriter:
         self._name, self._value = b"", b""
         self._disposition = b""
         self._writing = self._is_token = False
+        self._parts = 0
         self.token = b""
         self.found = False
         self.finished = False
 
     def begin(self) -> None:
+        self._parts += 1
+        if self._parts > MAX_PARTS:
+            raise InvalidRequest(f"the multipart body has more than {MAX_PARTS} parts")
         self._disposition, self._writing, self._is_token = b"", False, False
 
     def header_name(self, data: bytes, start: int, end: int) -> None:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from functools import partial
 from typing import Any
-
-import grpc
 
 from red_align.errors import (
     BadFrame,
@@ -18,14 +15,13 @@ from red_align.errors import (
     EmptyBody,
     FirstMessageTimeout,
     GoingAway,
-    RedAlignError,
 )
 from red_align.frames import FrameResult
 from red_align.v1 import face_landmarks_pb2 as pb
 from red_align.v1 import face_landmarks_pb2_grpc as pb_grpc
-from service.api.errors import grpc_status
 from service.api.info import info_values
 from service.api.rpc.convert import end_message, frame_message, info_message, video_message
+from service.api.rpc.ending import ClientGoneError, Context, abort
 from service.api.rpc.frame_queue import FrameQueue, Waiting
 from service.dataplane import DataPlane
 from service.limits.timeouts import iterate_upload, send_with_timeout
@@ -35,10 +31,8 @@ from service.streams.live import LiveRun
 from service.streams.options import ClipOptions, StreamOptions
 from service.streams.uploads import Upload
 
-log = logging.getLogger(__name__)
 RESUME_EVERY = 15
 """Frames between two resume tokens where the client does not say."""
-Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class FaceLandmarkServicer(pb_grpc.FaceLandmarkServiceServicer):
@@ -156,29 +150,15 @@ class FaceLandmarkServicer(pb_grpc.FaceLandmarkServiceServicer):
             await send_with_timeout(responses, partial(_write, context), *self._client_timeout)
 
     async def _abort(self, context: Context, error: Exception) -> None:
-        """End the call with the error's status; what is no domain error is logged and reported as INTERNAL."""
-        if isinstance(error, grpc.aio.AbortError):
-            raise error
-        if isinstance(error, _ClientGoneError):  # There is nobody to answer.
-            log.debug("the client has gone", exc_info=error)
-            return
-        if not isinstance(error, RedAlignError):
-            log.error("unexpected error", exc_info=error)
-            error = RedAlignError("internal error")
-        self._dataplane.metrics.rejects.labels(error.reason).inc()
-        status = grpc_status(error)
-        await context.abort(status.code, status.details, status.trailing_metadata)
-
-
-class _ClientGoneError(Exception):
-    """An answer could not be sent."""
+        """End the call with the error's status."""
+        await abort(context, error, self._dataplane.metrics)
 
 
 async def _write(context: Context, response: Any) -> None:
     try:
         await context.write(response)
     except Exception as error:  # of a class that grpc does not make public
-        raise _ClientGoneError from error
+        raise ClientGoneError from error
 
 
 class _Answers:

@@ -64,8 +64,8 @@ def test_without_files_nobody_is_asked() -> None:
 def test_a_key_names_its_tenant_in_either_header(keys: tuple[Path, str]) -> None:
     file, key = keys
     asked = Authenticator(read_keys(file))
-    assert asked.tenant({"x-api-key": key}) == "ann"
-    assert asked.tenant(bearer(key)) == "ann"
+    assert asked.tenant({"x-api-key": key}) == "key:ann"
+    assert asked.tenant(bearer(key)) == "key:ann"
     assert key not in file.read_text()
     for headers in ({}, {"x-api-key": ""}, {"x-api-key": key[:-1]}, {"authorization": f"Basic {key}"}, bearer("")):
         with pytest.raises(Unauthenticated) as refused:
@@ -76,7 +76,14 @@ def test_a_key_names_its_tenant_in_either_header(keys: tuple[Path, str]) -> None
 @pytest.mark.parametrize("make", [token, lambda: token(RSA, "RS256", "r")])
 def test_a_signed_token_names_its_tenant(jwks: Path, make: Callable[[], str]) -> None:
     asked = Authenticator(token_rules=TokenRules(read_jwks(jwks), issuer="me", audience="red"))
-    assert asked.tenant(bearer(make())) == "ann"
+    assert asked.tenant(bearer(make())) == "token:ann"
+
+
+def test_a_token_never_names_the_tenant_of_a_key(keys: tuple[Path, str], jwks: Path) -> None:
+    file, key = keys
+    asked = Authenticator(read_keys(file), TokenRules(read_jwks(jwks), issuer="me", audience="red"))
+    tenant = asked.tenant({"x-api-key": key})
+    assert all(asked.tenant(bearer(token(sub=name))) != tenant for name in ("ann", "key:ann", tenant))
 
 
 BAD: dict[str, Callable[[], str]] = {
@@ -150,7 +157,7 @@ def test_tls_settings_belong_together(monkeypatch: pytest.MonkeyPatch, tmp_path:
 
 
 async def test_a_tenants_share_is_its_own_and_forgotten_after_use() -> None:
-    tenants = Tenants(TenantLimits(1, 1, 50.0))
+    tenants = Tenants(TenantLimits(1, 1, 3, 50.0))
     with tenants.of("ann") as one, tenants.of("ann") as two, tenants.of("bob") as other:
         assert one is two
         assert one is not other

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
 import uvicorn
 
-from service.api.rest.connection import TOO_SLOW, with_timeouts
+from service.api.rest.connection import TOO_SLOW, HttpConnections
 
 TIMEOUT_S = 0.5
 PIECE, PIECES = b"x" * 65536, 400  # more than the systems on both sides keep for us
@@ -49,8 +50,8 @@ class Application:
 
 
 @asynccontextmanager
-async def serving(app: App) -> AsyncIterator[int]:
-    timed, connection = with_timeouts(app, TIMEOUT_S)
+async def serving(app: App, shared: HttpConnections | None = None) -> AsyncIterator[int]:
+    timed, connection = (shared or HttpConnections(TIMEOUT_S)).wrap(app)
     config = uvicorn.Config(timed, port=0, lifespan="off", log_config=None, http=connection, ws="none")
     server = uvicorn.Server(config)
     task = asyncio.create_task(server.serve())
@@ -166,14 +167,71 @@ async def test_a_body_has_no_timeout_of_the_head() -> None:
         assert await answer(reader) == b"/body"
 
 
-async def test_a_body_that_trickles_on_after_its_answer_is_given_up() -> None:
+async def test_a_connection_ends_with_an_answer_that_its_body_did_not_wait_for() -> None:
     async with serving(short) as port, connected(port) as (reader, writer):
-        writer.write(request("/early", "POST", "Content-Length: 1000000\r\n"))
-        assert await answer(reader) == b"/early"
-        rest = asyncio.create_task(reader.read())
-        for _ in range(100):
-            writer.write(b"x")
-            await asyncio.sleep(TIMEOUT_S / 10)
-            if rest.done():
+        writer.write(request("/early", "POST", "Content-Length: 1000000\r\n") + b"x" * 1000)
+        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 20)
+        assert b"connection: close" in head.lower()
+        assert await asyncio.wait_for(reader.read(), 20) == b"/early"
+        with pytest.raises(ConnectionError):
+            await asyncio.wait_for(send_on(writer), 20)
+
+
+async def send_on(writer: asyncio.StreamWriter) -> None:
+    """It is taken and thrown away for a little time, and not for ever."""
+    while True:
+        writer.write(b"x" * 65536)
+        await writer.drain()
+
+
+async def test_chunks_of_one_byte_are_read_slowly_and_others_at_once() -> None:
+    """The event loop's time is what such a body costs: it may take a part of it."""
+    taken = [0, 0]
+
+    async def count(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        while (message := await receive()).get("more_body"):
+            taken[int(scope["path"][1:])] += len(message["body"])
+
+    async with serving(count) as port, connected(port) as (_, tiny), connected(port) as (_, large):
+        tiny.write(request("/0", "POST", "Transfer-Encoding: chunked\r\n") + b"1\r\nx\r\n" * 400_000)
+        large.write(
+            request("/1", "POST", "Transfer-Encoding: chunked\r\n") + (b"4000\r\n" + b"x" * 16384 + b"\r\n") * 150
+        )
+        for _ in range(2000):
+            if taken[1] == 150 * 16384:
                 break
-        assert await asyncio.wait_for(rest, 20) == TOO_SLOW
+            await asyncio.sleep(0.01)
+        assert taken[1] == 150 * 16384
+        assert 0 < taken[0] < 400_000 / 4
+        end = struct.pack("ii", 1, 0)  # A reset: what the system holds of it need not be read before the server ends.
+        tiny.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, end)
+        tiny.transport.abort()
+
+
+@pytest.mark.parametrize("known", [False, True])
+async def test_where_no_room_is_left_the_oldest_stranger_makes_room(known: bool) -> None:
+    refused: list[int] = []
+    shared = HttpConnections(20.0, lambda _: known, limit=3, on_refused=lambda: refused.append(1))
+    async with serving(short, shared) as port, connected(port) as (first, writer):
+        writer.write(request("/slow"))
+        await asyncio.sleep(TIMEOUT_S / 5)
+        others = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
+        ended = others[0][0] if known else first  # A known one that is being answered stays.
+        with pytest.raises(ConnectionResetError):
+            await asyncio.wait_for(ended.read(), 20)
+        assert (len(refused), len(shared.held)) == (1, 3)
+        if known:
+            assert await answer(first) == b"/slow"
+        for _, other in others:
+            other.close()
+
+
+async def test_pipelined_requests_of_strangers_are_answered_at_a_bounded_rate() -> None:
+    async with serving(short, HttpConnections(20.0, lambda _: False)) as port, connected(port) as (reader, writer):
+        writer.write(request("/x") * 1000)
+        answered = 0
+        with suppress(TimeoutError):
+            async with asyncio.timeout(1.0):
+                while answered < 1000:
+                    answered += (await answer(reader)) == b"/x"
+        assert 0 < answered < 300

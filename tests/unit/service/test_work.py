@@ -45,7 +45,7 @@ def test_without_a_rate_nothing_is_counted() -> None:
 
 
 def test_a_tenant_that_owes_is_remembered_and_then_forgotten() -> None:
-    tenants = Tenants(TenantLimits(1, 1, 0.0, 1e9))
+    tenants = Tenants(TenantLimits(1, 1, 2, 0.0, 1e9))
     with tenants.of("ann") as share:
         share.work.spend(10**12)
     with tenants.of("ann") as again:
@@ -60,7 +60,7 @@ def test_a_tenant_that_owes_is_remembered_and_then_forgotten() -> None:
 
 
 def test_a_tenants_streams_and_uploads_have_each_their_own_bound() -> None:
-    with Tenants(TenantLimits(3, 2, 0.0)).of("ann") as share:
+    with Tenants(TenantLimits(3, 2, 5, 0.0)).of("ann") as share:
         assert (share.streams.name, share.streams.limit) == ("tenant_max_streams", 3)
         assert (share.uploads.name, share.uploads.limit) == ("tenant_max_uploads", 2)
 
