@@ -85,6 +85,9 @@ def _align(given: list[str]) -> int:
         parser.error("--stride, --max-faces and --parallel must be 1 or more")
     if not options.clip.is_file():
         parser.error(f"no file {options.clip}")
+    for out in (options.output, options.overlay):
+        if out is not None and out != Path("-"):
+            _check_writable(parser, out)
     from red_align.cli.align import AlignJob, align_clip
 
     job = AlignJob(
@@ -102,6 +105,14 @@ def _align(given: list[str]) -> int:
     )
     logging.basicConfig(level=logging.WARNING, format="red-align: %(message)s")
     return 0 if align_clip(job) else 3
+
+
+def _check_writable(parser: argparse.ArgumentParser, out: Path) -> None:
+    """Before any work: what cannot be written is wrong usage."""
+    if out.is_dir():
+        parser.error(f"{out} is a folder, and cannot be written as a file")
+    if not out.parent.is_dir():
+        parser.error(f"there is no folder {out.parent} to write {out.name} in")
 
 
 def _format_of(output: Path | None) -> str:
