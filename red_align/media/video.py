@@ -15,6 +15,7 @@ from red_align.errors import NoFrames
 from red_align.frames import Frame, VideoInfo
 from red_align.media.decoded import orientation, yuv_image
 from red_align.media.demux.account import UNTIMED, PacketAccount
+from red_align.media.demux.asf import promised_bytes
 from red_align.media.demux.clock import NO_RATE, FrameClock
 from red_align.media.demux.decoder import PacketDecoder
 from red_align.media.demux.opening import open_container, other_videos, video_stream
@@ -54,7 +55,9 @@ class VideoReader:
         self._container = open_container(path)
         try:
             self._begin(threads)
+            self._hidden_damage = False
             stream = self._stream
+            self._clock = FrameClock(stream.time_base, self._rate, self._container.format.name)
             check(stream.codec_context.width, stream.codec_context.height)
             if check_length is not None:  # What the header promises, so that it is refused before any work.
                 starts_s = float((stream.start_time or 0) * stream.time_base) if stream.time_base else 0.0
@@ -99,22 +102,23 @@ class VideoReader:
             self._decoded.close()
             self._container.close()
 
-    def _begin(self, threads: int) -> None:
+    def _begin(self, threads: int, *, strict: bool = True) -> None:
         """Everything that is made anew where a file is read from its beginning again."""
         self._stream = video_stream(self._container)
         self._threads = threads
         self._rate = float(self._stream.average_rate or self._stream.guessed_rate or 0)
-        self._decoder = PacketDecoder(self._stream, threads)
+        self._decoder = PacketDecoder(self._stream, threads, strict=strict)
         self._account = PacketAccount(self._container, self._stream, self._rate)
-        self._clock = FrameClock(self._stream.time_base, self._rate, self._container.format.name)
+
+    def _reopen(self) -> None:
+        self._container.close()
+        self._container = open_container(self._path)
 
     def _rewind(self) -> None:
         """Begin the packets anew, for readers of parts: what the first frame was is known."""
         self._decoded.close()
-        self._container.close()
-        self._container = open_container(self._path)
+        self._reopen()
         self._begin(self._threads)
-        self._clock.plain(self._ahead)
 
     def _described(self, frame: Any) -> VideoInfo:
         """Size and rate; what is to be said of them becomes a warning."""
@@ -139,7 +143,24 @@ class VideoReader:
         return Frame(index, time_s, np.ascontiguousarray(image))
 
     def _decode(self) -> Generator[Any]:
-        """Decoded frames.
+        """Decoded frames: of a strict decoder, and after an error of a lenient one from the beginning."""
+        given = 0
+        for frame in self._decoded_once():
+            given += 1
+            yield frame
+        if not self._decoder.loses_frames:
+            return
+        self._hidden_damage = True
+        self._reopen()
+        self._begin(self._threads, strict=False)
+        for number, frame in enumerate(self._decoded_once()):
+            if number == 0:
+                self._account.began(frame)
+            if number >= given:
+                yield frame
+
+    def _decoded_once(self) -> Generator[Any]:
+        """Decoded frames of one reading; they end with an error of a strict decoder.
 
         A last packet that is cut short is not decoded: its error would take with it the frames before it that
         the decoder still holds.
@@ -148,6 +169,8 @@ class VideoReader:
         for packet in self._demux():
             if ahead is not None:
                 yield from self._decoder.decode(ahead)
+                if self._decoder.loses_frames:
+                    return
             ahead = packet
         if ahead is not None and ahead.is_corrupt:
             self._decoder.bad += 1
@@ -174,9 +197,18 @@ class VideoReader:
     def _conclude(self) -> None:
         """Compare what was decoded with what the file promised."""
         clock = self._clock
-        missing = self._account.missing(self._decoder, clock.last_s, joined=clock.joined)
+        missing = self._account.missing(self._decoder, clock) + self._bytes_missing()
+        if self._hidden_damage and not missing:
+            missing = ["frames are damaged: their decoder found errors inside them"]
         self.complete = self.complete and not missing
-        self.warnings += [*missing, *clock.warnings()]
+        remark = [] if missing else self._account.remark(clock)
+        self.warnings += [*missing, *remark, *clock.warnings()]
+
+    def _bytes_missing(self) -> list[str]:
+        if self._container.format.name != "asf":
+            return []
+        promised, there = promised_bytes(self._path), self._path.stat().st_size
+        return [f"the file breaks off: {there} of {promised} bytes are there"] if there < promised else []
 
     def _why(self) -> str:
         reasons = list(self.warnings)

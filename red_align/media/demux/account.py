@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from red_align.media.demux.clock import FrameClock
 from red_align.media.demux.decoder import LEAST_BYTES, PacketDecoder
 
 MISSING_TOLERANCE_S = 0.1
 """A stream that ends this much before the length its header gives is incomplete."""
+SHORT_STEPS = 1.5
+"""A file that ends this many frames before its length lacks one."""
 ALL_STREAMS = frozenset({"matroska,webm", "flv", "asf"})
 """Formats whose header has one length for sound and picture together: all packets are read to know what ends when."""
 TABLED = frozenset({"mov,mp4,m4a,3gp,3g2,mj2", "ivf", "mxf"})
@@ -35,6 +38,7 @@ class PacketAccount:
         self._shown = 0
         self._ends_s = 0.0
         self._early: list[int] = []
+        self._starts_whole = True
         self._before = 0
 
     @property
@@ -48,6 +52,7 @@ class PacketAccount:
         self._reached(packet)
         if packet.size <= LEAST_BYTES or packet.is_discard:  # Discarded: before the beginning of an edit list.
             return
+        self._starts_whole = self._starts_whole and (bool(self._shown) or packet.is_keyframe)
         self._shown += 1
         if len(self._early) < EARLY_PACKETS and packet.pts is not None:
             self._early.append(packet.pts)
@@ -75,13 +80,12 @@ class PacketAccount:
             return float(stream.duration * stream.time_base)
         return float(self._length_us) / 1e6 if self._kind in ALL_STREAMS else 0.0
 
-    def missing(self, decoder: PacketDecoder, last_s: float, *, joined: bool) -> list[str]:
+    def missing(self, decoder: PacketDecoder, clock: FrameClock) -> list[str]:
         """What is not there or not as it was, after the last frame, as sentences.
 
         Args:
             decoder: Has decoded the packets.
-            last_s: Time of the last frame, seconds.
-            joined: Whether several recordings follow each other, so that lengths say nothing.
+            clock: Has given its frames their times; where recordings follow each other, lengths say nothing.
         """
         found = []
         if decoder.bad:
@@ -90,18 +94,28 @@ class PacketAccount:
             found.append(f"{decoder.damaged} of {decoder.frames} frames are damaged")
         if self._before:
             found.append(f"begins in the middle: {self._before} packets before the first frame hang on others")
+        elif not self._starts_whole:
+            found.append("begins in the middle: its first frame hangs on others")
         without = self._shown - self._before - decoder.bad - decoder.frames
         if decoder.one_each and without > 0:
             found.append(f"{without} of {self.packets} packets gave no frame")
-        return found if joined else found + self._broken_off(decoder.frames, last_s)
+        if self._short_s(clock) > MISSING_TOLERANCE_S + clock.step_s:
+            last, promised = f"{clock.last_s:.2f} s", f"{self.promised_s():.2f} s"
+            found.append(f"broke off after frame {decoder.frames - 1} at {last} of {promised}")
+        return found
 
-    def _broken_off(self, frames: int, last_s: float) -> list[str]:
-        promised, step = self.promised_s(), 1.0 / self._rate if self._rate else 0.0
-        reached = max(last_s + step, self._ends_s if self.reads_all else 0.0)
-        fewer = not self._stream.frames or self.packets < self._stream.frames
-        if fewer and promised - reached > MISSING_TOLERANCE_S + step:
-            return [f"broke off after frame {frames - 1} at {last_s:.2f} s of {promised:.2f} s"]
+    def remark(self, clock: FrameClock) -> list[str]:
+        """That a little is missing at the end, as a sentence: not every writer of files is exact."""
+        short_s = self._short_s(clock)
+        if SHORT_STEPS * clock.step_s < short_s <= MISSING_TOLERANCE_S + clock.step_s:
+            return [f"ends {short_s:.2f} s before the length that its header gives"]
         return []
+
+    def _short_s(self, clock: FrameClock) -> float:
+        """Seconds that the header promises and nothing reaches."""
+        if clock.joined or (self._stream.frames and self.packets >= self._stream.frames):
+            return 0.0
+        return self.promised_s() - max(clock.last_s + clock.step_s, self._ends_s if self.reads_all else 0.0)
 
     def _reached(self, packet: Any) -> None:
         if packet.pts is not None and packet.time_base:

@@ -10,7 +10,7 @@ import av.error
 CHECKS = "crccheck+bitstream+buffer"
 """What FFmpeg's decoders check of their own accord finds a fifth of the damage in a WMV that these find."""
 STRICT = f"{CHECKS}+explode"
-"""The only way for these to tell of damage inside a frame: H.265 gives its frames all the same."""
+"""The only way for STRICT_CODECS to tell of damage inside a frame; but frames that they hold are lost with an error."""
 STRICT_CODECS = frozenset({"hevc", "mjpeg"})
 INTRA_CODECS = frozenset({"mjpeg"})
 """Codecs whose damaged frames are decoded again without checks: each of their packets stands alone."""
@@ -26,16 +26,17 @@ class PacketDecoder:
     Args:
         stream: PyAV's stream.
         threads: Threads of the decoder.
+        strict: Take damage inside a frame for an error, where there is no other way to know of it.
     """
 
-    def __init__(self, stream: Any, threads: int) -> None:
+    def __init__(self, stream: Any, threads: int, *, strict: bool = True) -> None:
         self.stream = stream
         self._context = stream.codec_context
         self._context.thread_count = threads
         # With threads of frames an error comes with a later packet than the one that it is of.
         stream.thread_type = "SLICE" if self._context.codec.canonical_name in INTRA_CODECS else "AUTO"
-        strict = self._context.codec.canonical_name in STRICT_CODECS
-        self._context.options = {"err_detect": STRICT if strict else CHECKS}
+        self._strict = strict and self._context.codec.canonical_name in STRICT_CODECS
+        self._context.options = {"err_detect": STRICT if self._strict else CHECKS}
         self._lenient: Any = None
         self._interlaced = False
         self.bad = 0
@@ -49,6 +50,11 @@ class PacketDecoder:
     def one_each(self) -> bool:
         """Whether every packet is a frame; not where a packet may be a field."""
         return self._context.codec.canonical_name not in HIDDEN_FRAMES and not self._interlaced
+
+    @property
+    def loses_frames(self) -> bool:
+        """Whether there was an error with which whole frames may be lost: another, lenient decoder gives them."""
+        return self._strict and self.bad > 0 and self._context.codec.canonical_name not in INTRA_CODECS
 
     def decode(self, packet: Any) -> list[Any]:
         """The frames that a packet brings out, which need not be its own; a packet that fails is counted."""
