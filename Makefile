@@ -77,7 +77,7 @@ bench-guard: $(DEV)/.done ## has anything become slower? ratios against benchmar
 fuzz: $(DEV)/.done ## mangled clips, our OpenAPI and all parsers fuzzed, with a table (SHORT=1: the form of CI)
 	$(DEV)/bin/python -m tests.stress.fuzz
 
-files: $(DEV)/.done ## files of 170 kinds, whole and damaged, against another reader, with a table (SHORT=1: the form of CI)
+files: $(DEV)/.done ## 119 whole and 171 damaged files of many kinds against another reader, with a table (SHORT=1: the form of CI)
 	$(DEV)/bin/python -m tests.stress.files
 
 soak: $(DEV)/.done ## 64 streams for 15 minutes whose clients come, go, die and stall (SHORT=1)

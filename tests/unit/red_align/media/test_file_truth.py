@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from av.video.stream import VideoStream
 
+import red_align
 from red_align.frames import Frame
 from red_align.media.demux.clock import FrameClock
 from red_align.media.keyframes import index_clip
@@ -100,6 +101,15 @@ def test_the_same_packets_in_another_container_give_the_same_pixels(tmp_path: Pa
     assert (reader.complete, reader.warnings) == (True, [])
     for one, other in zip(images(frames), images(read(whole)[1]), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_the_same_clip_in_another_container_has_the_same_points(tmp_path: Path) -> None:
+    whole = made(tmp_path / "a.mp4")
+    expected = red_align.align(whole)
+    assert np.isfinite(expected.points).all()
+    for kind in ("mkv", "ts"):
+        found = red_align.align(remux(whole, tmp_path / f"a.{kind}"))
+        np.testing.assert_array_equal(found.points, expected.points)
 
 
 @pytest.mark.parametrize(("kind", "codec"), [("ts", "libx264"), ("ts", "libx265"), ("mpg", "mpeg2video")])
