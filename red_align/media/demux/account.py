@@ -50,9 +50,10 @@ class PacketAccount:
         """A packet of the stream."""
         self.packets += 1
         self._reached(packet)
+        if self.packets == 1:
+            self._starts_whole = bool(packet.is_keyframe)
         if packet.size <= LEAST_BYTES or packet.is_discard:  # Discarded: before the beginning of an edit list.
             return
-        self._starts_whole = self._starts_whole and (bool(self._shown) or packet.is_keyframe)
         self._shown += 1
         if len(self._early) < EARLY_PACKETS and packet.pts is not None:
             self._early.append(packet.pts)

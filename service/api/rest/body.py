@@ -10,7 +10,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import Request
 
 from red_align.errors import BadResumeToken, EmptyBody, InvalidRequest, UnsupportedMedia
-from service.api.rest.names import query_names, unknown
+from service.api.rest.names import nearest, query_names, unknown
 from service.limits.timeouts import UploadLimits, iterate_upload
 from service.streams.uploads import Upload, check_size
 
@@ -36,7 +36,7 @@ async def receive(request: Request, upload: Upload, max_bytes: int, limits: Uplo
         EmptyBody: The file has no byte.
         TooLarge: The file exceeds the limit.
         ClientTooSlow: The body stopped arriving, or arrives too slowly.
-        InvalidRequest: A multipart body is broken, has not exactly one field ``video``, or has unknown ones.
+        InvalidRequest: A multipart body is broken, or has not exactly one field ``video``, or a query parameter.
         BadResumeToken: The field ``resume_token`` is too long.
     """
     kind, options = parse_options_header(request.headers.get("content-type", ""))
@@ -95,7 +95,7 @@ async def _receive_fields(
 
 
 class _FieldWriter:
-    """Callbacks of the multipart parser: ``video`` goes to the file, ``resume_token`` is kept, others are refused."""
+    """Callbacks of the multipart parser: ``video`` goes to the file, ``resume_token`` is kept, others go nowhere."""
 
     def __init__(self, upload: Upload, in_query: Collection[str]) -> None:
         self._upload, self._in_query = upload, in_query
@@ -133,12 +133,15 @@ class _FieldWriter:
                 raise InvalidRequest("the multipart body has more than one field 'resume_token'")
             self._has_token = self._is_token = True
         else:
-            raise InvalidRequest(self._refused(name.decode("utf-8", "replace")))
+            self._check_other(name.decode("utf-8", "replace"))
 
-    def _refused(self, name: str) -> str:
+    def _check_other(self, name: str) -> None:
+        """A form may have fields of its own; one that looks like ours is a mistake."""
         if name in self._in_query:
-            return f"'{name}' is no form field but a query parameter: POST /align?{name}=..."
-        return unknown("form field", name, (FIELD.decode(), TOKEN_FIELD.decode(), *self._in_query))
+            raise InvalidRequest(f"'{name}' is no form field but a query parameter: POST /align?{name}=...")
+        known = (FIELD.decode(), TOKEN_FIELD.decode(), *self._in_query)
+        if nearest(name, known):
+            raise InvalidRequest(unknown("form field", name, known))
 
     def data(self, data: bytes, start: int, end: int) -> None:
         if self._writing:

@@ -42,6 +42,12 @@ def unknown(kind: str, name: str, known: Collection[str]) -> str:
         known: The right ones.
     """
     shown = name if len(name) <= 40 else name[:40] + "..."
-    near = difflib.get_close_matches(name[:40], known, 1)
-    hint = f"; did you mean '{near[0]}'?" if near else f"; there are {', '.join(sorted(known))}"
+    near = nearest(name, known)
+    hint = f"; did you mean '{near}'?" if near else f"; there are {', '.join(sorted(known))}"
     return f"there is no {kind} '{shown}'{hint}"
+
+
+def nearest(name: str, known: Collection[str]) -> str:
+    """The right name that a wrong one is like; "" where it is like none."""
+    near = difflib.get_close_matches(name[:40].lower(), known, 1)
+    return near[0] if near else ""
