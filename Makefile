@@ -11,7 +11,7 @@ export RED_HTTP_PORT ?= 8080
 export RED_GRPC_PORT ?= 8081
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve check unit test test-triton mutants lint train eval export repository bench bench-triton bench-pipeline bench-budget bench-growth bench-guard bench-streams fuzz soak faults strangers proto compose-tool clean
+.PHONY: help demo serve check unit test test-triton mutants lint train eval export repository bench bench-triton bench-pipeline bench-budget bench-growth bench-guard bench-streams fuzz files soak faults strangers proto compose-tool clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -79,6 +79,9 @@ bench-guard: $(DEV)/.done ## has anything become slower? ratios against benchmar
 
 fuzz: $(DEV)/.done ## mangled clips, our OpenAPI and all parsers fuzzed, with a table (SHORT=1: the form of CI)
 	$(DEV)/bin/python -m tests.stress.fuzz
+
+files: $(DEV)/.done ## 119 whole and 171 damaged files of many kinds against another reader, with a table (SHORT=1: the form of CI)
+	$(DEV)/bin/python -m tests.stress.files
 
 soak: $(DEV)/.done ## 64 streams for 15 minutes whose clients come, go, die and stall (SHORT=1)
 	$(DEV)/bin/python -m tests.stress.soak

@@ -150,6 +150,8 @@ class VideoInfo:
         width: Of the upright frame, pixels.
         height: Of the upright frame, pixels.
         frame_rate: Frames a second; 0 where the file does not say, and for a still image.
+        pixel_aspect_ratio: Width of a pixel over its height as a player shows it, upright. Sizes and points are in
+            stored pixels: where this is not 1, x times this and y are in square ones.
 
     Example:
         >>> import red_align
@@ -161,6 +163,7 @@ class VideoInfo:
     width: int
     height: int
     frame_rate: float
+    pixel_aspect_ratio: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
 
-from red_align.errors import RedAlignError
+from red_align.errors import InvalidRequest, RedAlignError
 
 COMMANDS = "red_align.commands"
 """Group of entry points: subcommands of other distributions, such as red-align-server."""
@@ -85,6 +85,9 @@ def _align(given: list[str]) -> int:
         parser.error("--stride, --max-faces and --parallel must be 1 or more")
     if not options.clip.is_file():
         parser.error(f"no file {options.clip}")
+    for out in (options.output, options.overlay):
+        if out is not None and out != Path("-"):
+            _check_writable(out)
     from red_align.cli.align import AlignJob, align_clip
 
     job = AlignJob(
@@ -102,6 +105,14 @@ def _align(given: list[str]) -> int:
     )
     logging.basicConfig(level=logging.WARNING, format="red-align: %(message)s")
     return 0 if align_clip(job) else 3
+
+
+def _check_writable(out: Path) -> None:
+    """Before any work."""
+    if out.is_dir():
+        raise InvalidRequest(f"{out} is a folder, and cannot be written as a file")
+    if not out.parent.is_dir():
+        raise InvalidRequest(f"there is no folder {out.parent} to write {out.name} in")
 
 
 def _format_of(output: Path | None) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import numpy as np
+from av.sidedata.sidedata import SideDataContainer
 from av.sidedata.sidedata import Type as SideDataType
 from numpy.typing import NDArray
 
@@ -46,10 +47,10 @@ def orientation(frame: Any) -> Turn:
 
     The matrix maps a stored pixel (x, y) to the shown (a x + c y, b x + d y).
     """
-    data = frame.side_data.get(SideDataType.DISPLAYMATRIX)
-    if data is None:
+    matrix = _display_matrix(frame)
+    if matrix is None:
         return _as_it_is
-    a, b, _, c, d = np.frombuffer(bytes(data), np.int32)[:5].tolist()
+    a, b, c, d = matrix
     swap = abs(a) + abs(d) < abs(b) + abs(c)
     flip_x = (c if swap else a) < 0
     flip_y = (b if swap else d) < 0
@@ -60,6 +61,30 @@ def orientation(frame: Any) -> Turn:
         return np.ascontiguousarray(image[:: -1 if flip_y else 1, :: -1 if flip_x else 1])
 
     return turn
+
+
+def _display_matrix(frame: Any) -> tuple[int, int, int, int] | None:
+    """Its entries a, b, c and d; None where there is none.
+
+    PyAV raises where a frame holds data of a kind that is newer than PyAV's list of them, such as EXIF; what lies
+    before that is to be had nevertheless, and FFmpeg puts the matrix first.
+    """
+    held = SideDataContainer.__new__(SideDataContainer)
+    fill: Any = SideDataContainer.__init__
+    try:
+        fill(held, frame)
+        known = True
+    except ValueError:
+        known = False
+    data = held.get(SideDataType.DISPLAYMATRIX)
+    if data is not None:
+        a, b, _, c, d = np.frombuffer(bytes(data), np.int32)[:5].tolist()
+        return a, b, c, d
+    # The angle alone is to be had from behind it: this is counter-clockwise, as a matrix turns.
+    return None if known else _TURNED.get(round(frame.rotation / 90) % 4)
+
+
+_TURNED = {1: (0, -1, 1, 0), 2: (-1, 0, 0, -1), 3: (0, 1, -1, 0)}
 
 
 def _as_it_is(image: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -15,32 +15,18 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from red_align.errors import BadFrame, InvalidRequest, NoFrames, RedAlignError, TooLarge, UnreadableMedia
 from red_align.frames import Frame, VideoInfo
-
-FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF")
-ANIMATED = ("PNG", "GIF", "WEBP")
-GIF_DEFAULT_S = 0.1
-"""Players show a GIF frame without a delay for this long."""
+from red_align.media.stills.gif import has_end
+from red_align.media.stills.opening import open_image
+from red_align.media.stills.pages import ANIMATED, PAGE_S, duration_s, frames_of, others_of
 
 # Sizes are checked against our own limit before decoding, so Pillow's warning of large images says nothing new.
 warnings.simplefilter("ignore", Image.DecompressionBombWarning)
 
+HEAD_BYTES = 64
+"""Of a file: enough to know what it is."""
+
 SizeCheck = Callable[[int, int], None]
 Room = Callable[[tuple[int, int, int]], NDArray[np.uint8]]
-
-
-def is_image(head: bytes) -> bool:
-    """Whether a file is an image.
-
-    Args:
-        head: Its first 12 bytes or more.
-
-    Returns:
-        True where they are those of an image format.
-    """
-    if head[:4] == b"RIFF":
-        return head[8:12] == b"WEBP"
-    starts = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"BM", b"II*\x00", b"MM\x00*")
-    return head.startswith(starts)
 
 
 def decode_frame(data: bytes, check: SizeCheck, room: Room | None = None) -> NDArray[np.uint8]:
@@ -83,7 +69,9 @@ def _plain_jpeg(image: Image.Image, data: bytes, room: Room) -> NDArray[np.uint8
 
 
 class ImageReader:
-    """A still image (one frame at 0 s) or an animated GIF, PNG or WebP; implements red_align.media.reader.Reader.
+    """A still image (one frame at 0 s), an animated GIF, PNG or WebP, or the pages of a TIFF.
+
+    Implements red_align.media.reader.Reader.
 
     Args:
         path: The file.
@@ -107,34 +95,42 @@ class ImageReader:
         self.complete = True
         self.count = 0
         self.warnings: list[str] = []
-        self._check = check
+        self._path, self._check, self._check_length = path, check, check_length
+        with path.open("rb") as file:
+            head = file.read(HEAD_BYTES)
         with _failing_as(UnreadableMedia, "the image does not decode"):
-            self._image = Image.open(path, formats=FORMATS)
+            self._image, missing = open_image(path, head)
             check(*self._image.size)
-            self._count = getattr(self._image, "n_frames", 1) if self._image.format in ANIMATED else 1
+            count = int(getattr(self._image, "n_frames", 1)) if self._image.format in ANIMATED else 1
             if check_animation is not None:
-                check_animation(self._count, *self._image.size)
-            self._first = _upright_rgb(self._image)
-        if check_length is not None:
-            check_length(self._count, 0.0)
-        self._check_length = check_length
-        if self._count < 1:
-            raise NoFrames("the image holds no frame")
+                check_animation(count, *self._image.size)
+            if check_length is not None:
+                check_length(count, 0.0)
+            self._pages = frames_of(self._image)
+            if not self._pages:
+                raise NoFrames("the image holds no frame")
+            self._first = self._page(0)
         height, width = self._first.shape[:2]
-        first = self._duration()
-        self.info = VideoInfo(width, height, 1.0 / first if self._count > 1 else 0.0)
+        rate = 1.0 / self._shown_s if len(self._pages) > 1 else 0.0
+        if missing:
+            self.complete = False
+            self.warnings.append(f"{missing}: {len(self._pages)} whole frames are there")
+        if others := others_of(self._image):
+            self.warnings.append(others)
+        if rate and self._image.format == "TIFF":
+            self.warnings.append(f"the file has no times: {1.0 / PAGE_S:g} frames a second are assumed")
+            rate = 0.0
+        self.info = VideoInfo(width, height, rate)
 
     def frames(self, stride: int = 1, *, planes: bool = False) -> Iterator[Frame]:
         """See Reader.frames; all are RGB."""
-        time_s = 0.0
-        for index in range(self._count):
+        time_s, count = 0.0, len(self._pages)
+        for index in range(count):
             try:
-                with _failing_as(UnreadableMedia, f"broke off at frame {index} of {self._count}"):
-                    self._image.seek(index)
+                with _failing_as(UnreadableMedia, f"broke off at frame {index} of {count}"):
                     if self._check_length is not None:
                         self._check_length(index + 1, time_s)
-                    self._check(*self._image.size)  # A frame of a GIF may reach beyond its canvas and enlarge it.
-                    image = self._first if index == 0 else _upright_rgb(self._image)
+                    image = self._first if index == 0 else self._page(index)
             except RedAlignError as error:
                 self.complete = False
                 self.warnings.append(error.message)
@@ -142,15 +138,22 @@ class ImageReader:
             self.count = index + 1
             if index % stride == 0:
                 yield Frame(index, time_s, image)
-            time_s += self._duration()
+            time_s += self._shown_s
+        if self._image.format == "GIF" and not has_end(self._path):
+            self.complete = False
+            self.warnings.append(f"the file breaks off after frame {count - 1}")
 
     def close(self) -> None:
         """See Reader.close."""
         self._image.close()
 
-    def _duration(self) -> float:
-        milliseconds = float(self._image.info.get("duration") or 0.0)
-        return milliseconds / 1000.0 if milliseconds > 10.0 else GIF_DEFAULT_S
+    def _page(self, index: int) -> NDArray[np.uint8]:
+        if self._image.tell() != self._pages[index]:
+            self._image.seek(self._pages[index])
+        self._check(*self._image.size)  # A frame of a GIF may reach beyond its canvas and enlarge it.
+        image = _upright_rgb(self._image)
+        self._shown_s = duration_s(self._image)
+        return image
 
 
 @contextmanager

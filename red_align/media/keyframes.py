@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from red_align.frames import VideoInfo
-from red_align.media.images import is_image
 from red_align.media.reader import DecodeLimits
+from red_align.media.stills.kinds import is_image
 from red_align.media.video import VideoReader
 
 SCAN_S = 10.0
@@ -86,16 +86,18 @@ class _Scanner(VideoReader):
             if packet.is_discard:  # Before the beginning of an edit list: decoded, but not shown.
                 continue
             times.append(packet.pts)
-            number = self._packets - 1
+            number = self._account.packets - 1
             if packet.is_keyframe and not keys:
                 keys.append((number, packet.pts))
             elif packet.is_keyframe and number - keys[-1][0] >= LEAST_APART:
                 tried = number, packet.pts
-                self._stream.codec_context.flush_buffers()
+                self._decoder.forget()
             if tried is not None and (shown := self._shows(packet, tried[1])) is not None:
                 keys += [tried] if shown else []
                 tried = None
         times.sort()
+        if self._clock.jumps(times):
+            return None
         numbers = {pts: index for index, pts in enumerate(times)}
         if not self.complete or not keys or len(numbers) < len(times) or numbers[keys[0][1]] != 0:
             return None
@@ -109,11 +111,11 @@ class _Scanner(VideoReader):
 
     def _shows(self, packet: Any, pts: int) -> bool | None:
         """Whether decoding shows the key frame of a time whole; None where no frame came out yet."""
-        bad = self._bad_packets
-        for frame in self._frames_of(packet):
+        bad = self._decoder.bad
+        for frame in self._decoder.decode(packet):
             if frame.pts is None or frame.pts >= pts:  # Earlier ones need frames before the key frame.
                 return bool(frame.pts == pts and not frame.is_corrupt)
-        return False if self._bad_packets > bad and packet.pts >= pts else None
+        return False if self._decoder.bad > bad and packet.pts >= pts else None
 
 
 def index_clip(path: Path, limits: DecodeLimits) -> ClipIndex | None:

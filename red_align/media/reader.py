@@ -9,7 +9,10 @@ from typing import Protocol
 
 from red_align.errors import EmptyBody, TooLarge
 from red_align.frames import Frame, VideoInfo
-from red_align.media.images import ImageReader, is_image
+from red_align.media.demux.opening import has_track
+from red_align.media.images import HEAD_BYTES, ImageReader
+from red_align.media.stills.jpeg_stream import is_jpeg_stream
+from red_align.media.stills.kinds import is_image, is_sequence
 from red_align.media.video import VideoReader
 
 MAX_FRAME_PIXELS = 50_000_000
@@ -148,9 +151,16 @@ def open_media(path: Path, limits: DecodeLimits) -> Reader:
         OSError: There is no such file, or it cannot be read.
     """
     with path.open("rb") as file:
-        head = file.read(64)
+        head = file.read(HEAD_BYTES)
     if not head:
         raise EmptyBody("the upload is empty")
-    if is_image(head):
+    if _is_still(path, head):
         return ImageReader(path, limits.check, limits.check_length, limits.check_animation)
     return VideoReader(path, limits.check, limits.threads, limits.check_length)
+
+
+def _is_still(path: Path, head: bytes) -> bool:
+    """Whether a file is for Pillow: an image, or one of the animations that it decodes."""
+    if is_sequence(head):
+        return is_image(head) and not has_track(path)
+    return is_image(head) and not (head.startswith(b"\xff\xd8") and is_jpeg_stream(path))

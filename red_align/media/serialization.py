@@ -65,8 +65,13 @@ def frame_from_values(values: FrameValues) -> FrameResult:
 
 
 def video_values(video: VideoInfo) -> VideoValues:
-    """width, height, frame_rate."""
-    return {"width": video.width, "height": video.height, "frame_rate": round(video.frame_rate, 4)}
+    """width, height, frame_rate, pixel_aspect_ratio."""
+    return {
+        "width": video.width,
+        "height": video.height,
+        "frame_rate": round(video.frame_rate, 4),
+        "pixel_aspect_ratio": round(video.pixel_aspect_ratio, 6),
+    }
 
 
 def end_values(end: StreamEnd) -> EndValues:

@@ -11,9 +11,12 @@ from typing import Annotated, Literal, NotRequired, TypedDict
 class VideoValues(TypedDict):
     """An opened clip."""
 
-    width: Annotated[int, "Upright width in pixels."]
-    height: Annotated[int, "Upright height in pixels."]
+    width: Annotated[int, "Upright width in stored pixels, as all points are."]
+    height: Annotated[int, "Upright height in stored pixels."]
     frame_rate: Annotated[float, "Frames a second as the file says, 0 where it does not."]
+    pixel_aspect_ratio: Annotated[
+        float, "Width of a pixel over its height. Where it is not 1, a player shows x times this."
+    ]
 
 
 class FaceValues(TypedDict):

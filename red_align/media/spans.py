@@ -41,12 +41,12 @@ class SpanReader(VideoReader):
         for span in self._spans:
             for index, frame in self._numbered(packets, span):
                 if index % stride == 0:
-                    yield self._picture(frame, index, self._last, planes=planes)
+                    yield self._picture(frame, index, self._clock.last_s, planes=planes)
             if not self.complete:
                 return
         with self._lock:
             if not self._closed and self._spans[-1].check_index < 0:  # to the end of the file
-                self._conclude(self.count)
+                self._conclude()
 
     def _numbered(self, packets: Iterator[Any], span: Span) -> Iterator[tuple[int, Any]]:
         """The frames of a part with their numbers."""
@@ -55,7 +55,7 @@ class SpanReader(VideoReader):
             expected = {span.index: span.pts, span.check_index: span.check_pts}.get(index, frame.pts)
             if frame.pts != expected or frame.is_corrupt or (frame.width, frame.height) != self._size:
                 break
-            self._last, self.count = self._time(frame, index), index + 1
+            self._clock.last_s, self.count = self._clock.plain(frame) or 0.0, index + 1
             yield index, frame
             index += 1
             if index == span.stop and span.check_index >= 0:
@@ -71,15 +71,15 @@ class SpanReader(VideoReader):
                 if self._closed:
                     return
                 packet = next(packets, None)
-                if packet is not None and self._packets <= span.packet:
+                if packet is not None and self._account.packets <= span.packet:
                     continue
                 if packet is not None and not started:
-                    if self._packets - 1 != span.packet or packet.pts != span.pts:
+                    if self._account.packets - 1 != span.packet or packet.pts != span.pts:
                         return
-                    self._stream.codec_context.flush_buffers()
+                    self._decoder.forget()
                     started = True
                 ends = packet is None
-                frames = self._decoded_from(self._end_of_stream() if ends else packet, span)
+                frames = self._decoded_from(packet, span)
             if frames is None:
                 return
             for frame in frames:
@@ -88,13 +88,18 @@ class SpanReader(VideoReader):
             if ends:
                 return
 
-    def _decoded_from(self, packet: Any, span: Span) -> list[Any] | None:
-        """The frames that a packet brings out; None where it does not decode."""
-        bad = self._bad_packets
-        frames = self._frames_of(packet)
-        if self._bad_packets == bad:
+    def _decoded_from(self, packet: Any | None, span: Span) -> list[Any] | None:
+        """The frames that a packet brings out, or the end of the file; None where it does not decode."""
+        bad = self._decoder.bad
+        frames = self._decoder.flush() if packet is None else self._decoder.decode(packet)
+        if self._decoder.bad == bad:
             return frames
-        if packet.size and packet.pts < span.pts:  # Shown before the key frame: it needs frames that are not there.
-            self._bad_packets = bad
+        if packet is not None and packet.pts < span.pts:  # It needs frames before the key frame, which are not there.
+            self._decoder.bad = bad
             return frames
         return None
+
+    def _conclude(self) -> None:
+        """As for the whole file, but that packets before a part were not decoded."""
+        self._account.skips()
+        super()._conclude()

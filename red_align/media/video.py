@@ -4,30 +4,21 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Generator, Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import av
 import av.error
 import numpy as np
-from av.stream import Disposition
 
-from red_align.errors import NoFrames, NoVideoStream, UnreadableMedia
+from red_align.errors import NoFrames
 from red_align.frames import Frame, VideoInfo
 from red_align.media.decoded import orientation, yuv_image
-
-# Formats that hold their media themselves. Playlists and scripts, which open other files, are not among them;
-# those with sound alone are, so that the error can say what is missing.
-CONTAINERS = (
-    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo,flv,ogg,asf,h264,hevc,m4v,ivf,mxf,dv,"
-    "wav,mp3,aac,flac,w64,aiff,gif"
-)
-MISSING_TOLERANCE_S = 0.1
-"""A stream that ends this much before the length its header gives is incomplete."""
-
-
-NO_RATE = 25.0
-"""Frames a second where neither frames nor header have a time."""
+from red_align.media.demux.account import UNTIMED, PacketAccount
+from red_align.media.demux.asf import promised_bytes
+from red_align.media.demux.clock import NO_RATE, FrameClock
+from red_align.media.demux.decoder import PacketDecoder
+from red_align.media.demux.opening import open_container, other_videos, video_stream
 
 
 class VideoReader:
@@ -61,29 +52,25 @@ class VideoReader:
         # The reader may be closed while a thread is still decoding.
         self._lock, self._closed = threading.Lock(), False
         self._path = path
-        self._container = _open(path)
+        self._container = open_container(path)
         try:
-            self._stream = _video_stream(self._container)
-            self._rate = float(self._stream.average_rate or self._stream.guessed_rate or 0)
-            check(self._stream.codec_context.width, self._stream.codec_context.height)
+            self._begin(threads)
+            self._hidden_damage = False
+            stream = self._stream
+            self._clock = FrameClock(stream.time_base, self._rate, self._container.format.name)
+            check(stream.codec_context.width, stream.codec_context.height)
             if check_length is not None:  # What the header promises, so that it is refused before any work.
-                check_length(int(self._stream.frames), self._promised_s())
-            self._check_length = check_length
-            self._stream.codec_context.thread_count = threads
-            self._stream.thread_type = "AUTO"
-            self._check = check
-            self._bad_packets = 0
-            self._damaged = 0
-            self._packets = 0
+                starts_s = float((stream.start_time or 0) * stream.time_base) if stream.time_base else 0.0
+                check_length(int(stream.frames), max(self._account.promised_s() - starts_s, 0.0))
+            self._check_length, self._check = check_length, check
             self._decoded = self._decode()
             self._ahead = next(self._decoded, None)
             if self._ahead is None:
                 raise NoFrames(f"no frame of the video decodes{self._why()}")
-            self._zero = self._ahead.time or 0.0
-            self._last = 0.0
+            self._account.began(self._ahead)
+            self._clock.plain(self._ahead)
             self._turn = orientation(self._ahead)
-            height, width = self._turn(np.zeros((self._ahead.height, self._ahead.width, 0), np.uint8)).shape[:2]
-            self.info = VideoInfo(width, height, self._rate)
+            self.info = self._described(self._ahead)
         except BaseException:
             self._container.close()
             raise
@@ -93,12 +80,9 @@ class VideoReader:
         index = self.count = 0
         frame = self._ahead
         while frame is not None:
-            time_s = self._time(frame, index)
-            self._last = time_s
+            time_s = self._clock.time(frame)
             if self._check_length is not None:
                 self._check_length(index + 1, time_s)
-            if frame.is_corrupt:
-                self._damaged += 1
             if index % stride == 0:
                 self._check(frame.width, frame.height)
                 # Containers with gaps and variable rates have the right time in the frame itself.
@@ -109,14 +93,7 @@ class VideoReader:
                 frame = None if self._closed else next(self._decoded, None)
         with self._lock:
             if not self._closed:
-                self._conclude(index)
-
-    def _picture(self, frame: Any, index: int, time_s: float, *, planes: bool) -> Frame:
-        picture = yuv_image(frame, self._turn) if planes else None
-        if picture is not None:
-            return Frame(index, time_s, None, planes=picture)
-        image = self._turn(frame.to_ndarray(format="rgb24"))
-        return Frame(index, time_s, np.ascontiguousarray(image))
+                self._conclude()
 
     def close(self) -> None:
         """See Reader.close; waits for the frame that is being decoded."""
@@ -125,8 +102,65 @@ class VideoReader:
             self._decoded.close()
             self._container.close()
 
+    def _begin(self, threads: int, *, strict: bool = True) -> None:
+        """Everything that is made anew where a file is read from its beginning again."""
+        self._stream = video_stream(self._container)
+        self._threads = threads
+        self._rate = float(self._stream.average_rate or self._stream.guessed_rate or 0)
+        self._decoder = PacketDecoder(self._stream, threads, strict=strict)
+        self._account = PacketAccount(self._container, self._stream, self._rate)
+
+    def _reopen(self) -> None:
+        self._container.close()
+        self._container = open_container(self._path)
+
+    def _rewind(self) -> None:
+        """Begin the packets anew, for readers of parts: what the first frame was is known."""
+        self._decoded.close()
+        self._reopen()
+        self._begin(self._threads)
+
+    def _described(self, frame: Any) -> VideoInfo:
+        """Size and rate; what is to be said of them becomes a warning."""
+        height, width = self._turn(np.zeros((frame.height, frame.width, 0), np.uint8)).shape[:2]
+        turned = (width, height) != (frame.width, frame.height)
+        aspect = self._stream.sample_aspect_ratio or Fraction(1)
+        aspect = 1 / aspect if turned else aspect
+        rate = self._rate
+        if others := other_videos(self._container, self._stream):
+            self.warnings.append(others)
+        if self._container.format.name in UNTIMED:
+            self.warnings.append(f"the file has no times: {NO_RATE:g} frames a second are assumed")
+            rate = 0.0
+        return VideoInfo(width, height, rate, float(aspect))
+
+    def _picture(self, frame: Any, index: int, time_s: float, *, planes: bool) -> Frame:
+        turn = orientation(frame)
+        picture = yuv_image(frame, turn) if planes else None
+        if picture is not None:
+            return Frame(index, time_s, None, planes=picture)
+        image = turn(frame.to_ndarray(format="rgb24"))
+        return Frame(index, time_s, np.ascontiguousarray(image))
+
     def _decode(self) -> Generator[Any]:
-        """Decoded frames; a packet that fails is counted.
+        """Decoded frames: of a strict decoder, and after an error of a lenient one from the beginning."""
+        given = 0
+        for frame in self._decoded_once():
+            given += 1
+            yield frame
+        if not self._decoder.loses_frames:
+            return
+        self._hidden_damage = True
+        self._reopen()
+        self._begin(self._threads, strict=False)
+        for number, frame in enumerate(self._decoded_once()):
+            if number == 0:
+                self._account.began(frame)
+            if number >= given:
+                yield frame
+
+    def _decoded_once(self) -> Generator[Any]:
+        """Decoded frames of one reading; they end with an error of a strict decoder.
 
         A last packet that is cut short is not decoded: its error would take with it the frames before it that
         the decoder still holds.
@@ -134,107 +168,50 @@ class VideoReader:
         ahead: Any = None
         for packet in self._demux():
             if ahead is not None:
-                yield from self._frames_of(ahead)
+                yield from self._decoder.decode(ahead)
+                if self._decoder.loses_frames:
+                    return
             ahead = packet
         if ahead is not None and ahead.is_corrupt:
-            self._bad_packets += 1
+            self._decoder.bad += 1
         elif ahead is not None:
-            yield from self._frames_of(ahead)
-        yield from self._frames_of(self._end_of_stream())
-
-    def _end_of_stream(self) -> Any:
-        """A packet that makes the decoder give all frames that it still holds."""
-        flush = av.Packet()
-        flush.time_base = self._stream.time_base
-        return flush
-
-    def _rewind(self) -> None:
-        """Begin the packets anew, for readers of parts: what the first frame was is known."""
-        threads = self._stream.codec_context.thread_count
-        self._decoded.close()
-        self._container.close()
-        self._container = _open(self._path)
-        self._stream = _video_stream(self._container)
-        self._stream.codec_context.thread_count = threads
-        self._stream.thread_type = "AUTO"
-        self._packets = self._bad_packets = 0
+            yield from self._decoder.decode(ahead)
+        yield from self._decoder.flush()
 
     def _demux(self) -> Iterator[Any]:
         """Packets of the stream; a container that breaks off ends them."""
+        asked = () if self._account.reads_all else (self._stream,)
         try:
-            for packet in self._container.demux(self._stream):
-                if packet.size:
-                    self._packets += 1
-                    yield packet
+            for packet in self._container.demux(*asked):
+                if not packet.size:
+                    continue
+                if packet.stream_index != self._stream.index:
+                    self._account.passed(packet)
+                    continue
+                self._account.took(packet)
+                yield packet
         except av.error.FFmpegError as error:
             self.complete = False
             self.warnings.append(f"the file breaks off: {error.strerror}")
 
-    def _frames_of(self, packet: Any) -> list[Any]:
-        try:
-            frames: list[Any] = self._stream.decode(packet)
-        except av.error.FFmpegError:
-            self._bad_packets += 1
+    def _conclude(self) -> None:
+        """Compare what was decoded with what the file promised."""
+        clock = self._clock
+        missing = self._account.missing(self._decoder, clock) + self._bytes_missing()
+        if self._hidden_damage and not missing:
+            missing = ["frames are damaged: their decoder found errors inside them"]
+        self.complete = self.complete and not missing
+        remark = [] if missing else self._account.remark(clock)
+        self.warnings += [*missing, *remark, *clock.warnings()]
+
+    def _bytes_missing(self) -> list[str]:
+        if self._container.format.name != "asf":
             return []
-        return frames
-
-    def _time(self, frame: Any, index: int) -> float:
-        if frame.time is None:
-            return self._last + (1.0 / (self._rate or NO_RATE) if index else 0.0)
-        return max(float(frame.time) - self._zero, 0.0)
-
-    def _conclude(self, count: int) -> None:
-        """Compare what was decoded with what the header promised."""
-        if self._bad_packets:
-            self.complete = False
-            self.warnings.append(f"{self._bad_packets} of {self._packets} packets did not decode")
-        if self._damaged:
-            self.complete = False
-            self.warnings.append(f"{self._damaged} of {count} frames are damaged")
-        promised = self._promised_s()
-        step = 1.0 / self._rate if self._rate else 0.0
-        missing = promised - (self._last + step)
-        fewer = not self._stream.frames or self._packets < self._stream.frames
-        if fewer and missing > MISSING_TOLERANCE_S + step:
-            self.complete = False
-            self.warnings.append(f"broke off after frame {count - 1} at {self._last:.2f} s of {promised:.2f} s")
-
-    def _promised_s(self) -> float:
-        kind = self._container.format.name
-        if kind == "avi" and self._stream.frames and self._rate:
-            # FFmpeg scales the duration of a file that is cut down to the bytes that are there.
-            return float(self._stream.frames) / self._rate
-        if self._stream.duration and self._stream.time_base:
-            return float(self._stream.duration * self._stream.time_base)
-        if kind in ("matroska,webm", "flv", "avi", "asf") and self._container.duration:
-            return float(self._container.duration) / 1e6  # microseconds
-        return 0.0
+        promised, there = promised_bytes(self._path), self._path.stat().st_size
+        return [f"the file breaks off: {there} of {promised} bytes are there"] if there < promised else []
 
     def _why(self) -> str:
         reasons = list(self.warnings)
-        if self._bad_packets:
-            reasons.append(f"{self._bad_packets} packets are damaged")
+        if self._decoder.bad:
+            reasons.append(f"{self._decoder.bad} packets are damaged")
         return ": " + "; ".join(reasons) if reasons else ""
-
-
-def _open(path: Path) -> Any:
-    try:
-        return av.open(
-            str(path),
-            metadata_errors="replace",
-            options={"format_whitelist": CONTAINERS, "protocol_whitelist": "file"},
-        )
-    except (av.error.FFmpegError, OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise UnreadableMedia(f"this is no video that can be opened: {reason}") from error
-
-
-def _video_stream(container: Any) -> Any:
-    streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
-    if not streams:
-        held = sorted({s.type for s in container.streams}) or ["nothing"]
-        raise NoVideoStream(f"the file holds no video, only {', '.join(held)}")
-    stream = streams[0]
-    if stream.codec_context is None:
-        raise UnreadableMedia("there is no decoder for this video")
-    return stream

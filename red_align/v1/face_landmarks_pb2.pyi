@@ -122,14 +122,16 @@ class AlignClipResponse(_message.Message):
     def __init__(self, video: _Optional[_Union[VideoInfo, _Mapping]] = ..., frame: _Optional[_Union[FrameResult, _Mapping]] = ..., end: _Optional[_Union[StreamEnd, _Mapping]] = ...) -> None: ...
 
 class VideoInfo(_message.Message):
-    __slots__ = ("width", "height", "frame_rate")
+    __slots__ = ("width", "height", "frame_rate", "pixel_aspect_ratio")
     WIDTH_FIELD_NUMBER: _ClassVar[int]
     HEIGHT_FIELD_NUMBER: _ClassVar[int]
     FRAME_RATE_FIELD_NUMBER: _ClassVar[int]
+    PIXEL_ASPECT_RATIO_FIELD_NUMBER: _ClassVar[int]
     width: int
     height: int
     frame_rate: float
-    def __init__(self, width: _Optional[int] = ..., height: _Optional[int] = ..., frame_rate: _Optional[float] = ...) -> None: ...
+    pixel_aspect_ratio: float
+    def __init__(self, width: _Optional[int] = ..., height: _Optional[int] = ..., frame_rate: _Optional[float] = ..., pixel_aspect_ratio: _Optional[float] = ...) -> None: ...
 
 class FrameResult(_message.Message):
     __slots__ = ("index", "time_s", "status", "faces", "resumed", "error", "resume_token")

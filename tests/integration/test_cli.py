@@ -175,3 +175,13 @@ def test_wrong_usage_is_status_2(arguments: list[str]) -> None:
     done = red_align(*arguments)
     assert done.returncode == 2
     assert "usage: red-align" in done.stderr
+
+
+@pytest.mark.parametrize("option", ["-o", "--overlay"])
+def test_what_cannot_be_written_is_said_in_a_sentence_before_any_work(tmp_path: Path, option: str) -> None:
+    for out, told in ((tmp_path / "no" / "x.mp4", f"there is no folder {tmp_path / 'no'}"), (tmp_path, "is a folder")):
+        done = red_align(carphone_path(), option, out)
+        assert done.returncode == 1
+        assert told in done.stderr
+        assert "Traceback" not in done.stderr
+        assert ".part" not in done.stderr

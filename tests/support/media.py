@@ -142,3 +142,35 @@ def damage_packets(path: Path, numbers: Sequence[int]) -> Path:
         data[start + 4 : start + size] = b"\xff" * (size - 4)
     path.write_bytes(data)
     return path
+
+
+def remux(source: Path, path: Path, *, offset_s: float = 0.0, sound_s: float = 0.0) -> Path:
+    """A video's packets in another container, later by ``offset_s``, beside silence of ``sound_s`` seconds.
+
+    The source has a format with decoding times: not MKV.
+    """
+    with av.open(str(source)) as given, av.open(str(path), "w") as container:
+        video = given.streams.video[0]
+        stream = container.add_stream_from_template(video)
+        sound = container.add_stream(_SOUND.get(path.suffix, "aac"), rate=48_000) if sound_s else None
+        for packet in given.demux(video):
+            if not packet.size:
+                continue
+            assert packet.dts is not None
+            assert packet.time_base is not None
+            shift = round(offset_s / packet.time_base)
+            packet.dts += shift
+            packet.pts = None if packet.pts is None else packet.pts + shift
+            packet.stream = stream
+            container.mux(packet)
+        if sound is not None:
+            assert isinstance(sound, AudioStream)
+            for number in range(int(sound_s * 50)):
+                silence = av.AudioFrame.from_ndarray(np.zeros((1, 960), np.float32), format="fltp", layout="mono")
+                silence.rate, silence.pts = 48_000, number * 960 + round(offset_s * 48_000)
+                container.mux(sound.encode(silence))
+            container.mux(sound.encode(None))
+    return path
+
+
+_SOUND = {".webm": "libopus", ".wmv": "libmp3lame"}

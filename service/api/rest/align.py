@@ -6,13 +6,14 @@ from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, aclosing
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from red_align.errors import NotReady
 from red_align.media.writers import WRITERS
 from service.api.rest.body import receive
+from service.api.rest.names import check_query
 from service.api.rest.streaming import OwningStream
 from service.api.schemas import AlignModel, ErrorModel
 from service.dataplane import MAX_STRIDE, DataPlane
@@ -21,7 +22,7 @@ from service.streams.options import ClipOptions
 from service.streams.registry import MAX_STREAM_ID
 from service.streams.spool import Spool, open_spool
 
-router = APIRouter()
+router = APIRouter(dependencies=[Depends(check_query)])
 MEDIA_TYPES = {"json": "application/json", "ndjson": "application/x-ndjson"}
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 _MULTIPART = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import aclosing
 
 from python_multipart.exceptions import FormParserError
@@ -12,6 +12,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import Request
 
 from red_align.errors import BadResumeToken, EmptyBody, InvalidRequest, UnsupportedMedia
+from service.api.rest.names import nearest, query_names, unknown
 from service.limits.loop_share import LoopShare
 from service.limits.timeouts import UploadLimits, iterate_upload
 from service.streams.uploads import Upload, check_size
@@ -40,11 +41,11 @@ async def receive(request: Request, upload: Upload, max_bytes: int, limits: Uplo
         The field ``resume_token``, or "".
 
     Raises:
-        UnsupportedMedia: The content type is neither that of a form nor of a video or image.
+        UnsupportedMedia: The content type is neither that of a form nor of a video or image, or the body is compressed.
         EmptyBody: The file has no byte.
         TooLarge: The file exceeds the limit.
         ClientTooSlow: The body stopped arriving, or arrives too slowly.
-        InvalidRequest: A multipart body is broken or has not exactly one field ``video``.
+        InvalidRequest: A multipart body is broken, or has not exactly one field ``video``, or a query parameter.
         BadResumeToken: The field ``resume_token`` is too long.
     """
     kind, options = parse_options_header(request.headers.get("content-type", ""))
@@ -57,10 +58,13 @@ async def receive(request: Request, upload: Upload, max_bytes: int, limits: Uplo
         raise UnsupportedMedia(
             f"content type is {given}; send multipart/form-data with a field 'video', or video/* or image/*"
         )
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in ("", "identity"):
+        raise UnsupportedMedia(f"the body is compressed ({encoding[:40]}); send it as it is, without Content-Encoding")
     async with aclosing(iterate_upload(request.stream(), len, limits)) as chunks:
         if form:
             boundary, limit = options.get(b"boundary", b""), max_bytes + MAX_FORM_BYTES
-            token = await _receive_fields(chunks, upload, boundary, limit)
+            token = await _receive_fields(chunks, upload, boundary, limit, query_names(request))
         else:
             async for chunk in chunks:
                 upload.write(chunk)
@@ -70,10 +74,12 @@ async def receive(request: Request, upload: Upload, max_bytes: int, limits: Uplo
     return token
 
 
-async def _receive_fields(chunks: AsyncIterator[bytes], upload: Upload, boundary: bytes, max_bytes: int) -> str:
+async def _receive_fields(
+    chunks: AsyncIterator[bytes], upload: Upload, boundary: bytes, max_bytes: int, in_query: Collection[str]
+) -> str:
     if not boundary:
         raise InvalidRequest("the multipart content type has no boundary")
-    field, received, share = _FieldWriter(upload), 0, LoopShare()
+    field, received, share = _FieldWriter(upload, in_query), 0, LoopShare()
     try:
         parser = MultipartParser(
             boundary,
@@ -109,8 +115,9 @@ async def _receive_fields(chunks: AsyncIterator[bytes], upload: Upload, boundary
 class _FieldWriter:
     """Callbacks of the multipart parser: ``video`` goes to the file, ``resume_token`` is kept, others go nowhere."""
 
-    def __init__(self, upload: Upload) -> None:
-        self._upload = upload
+    def __init__(self, upload: Upload, in_query: Collection[str]) -> None:
+        self._upload, self._in_query = upload, in_query
+        self._has_token = False
         self._name, self._value = b"", b""
         self._disposition = b""
         self._writing = self._is_token = False
@@ -138,11 +145,25 @@ class _FieldWriter:
 
     def headers_finished(self) -> None:
         _, options = parse_options_header(self._disposition)
-        if options.get(b"name") == FIELD:
+        name = options.get(b"name", b"")
+        if name == FIELD:
             if self.found:
                 raise InvalidRequest("the multipart body has more than one field 'video'")
             self.found = self._writing = True
-        self._is_token = options.get(b"name") == TOKEN_FIELD
+        elif name == TOKEN_FIELD:
+            if self._has_token:
+                raise InvalidRequest("the multipart body has more than one field 'resume_token'")
+            self._has_token = self._is_token = True
+        else:
+            self._check_other(name.decode("utf-8", "replace"))
+
+    def _check_other(self, name: str) -> None:
+        """A form may have fields of its own; one that looks like ours is a mistake."""
+        if name in self._in_query:
+            raise InvalidRequest(f"'{name}' is no form field but a query parameter: POST /align?{name}=...")
+        known = (FIELD.decode(), TOKEN_FIELD.decode(), *self._in_query)
+        if nearest(name, known):
+            raise InvalidRequest(unknown("form field", name, known))
 
     def data(self, data: bytes, start: int, end: int) -> None:
         if self._writing:

@@ -57,7 +57,9 @@ def end_message(end: StreamEnd) -> pb.StreamEnd:
 
 def video_message(video: VideoInfo) -> pb.VideoInfo:
     """VideoInfo as a message."""
-    return pb.VideoInfo(width=video.width, height=video.height, frame_rate=video.frame_rate)
+    return pb.VideoInfo(
+        width=video.width, height=video.height, frame_rate=video.frame_rate, pixel_aspect_ratio=video.pixel_aspect_ratio
+    )
 
 
 def info_message(values: dict[str, Any]) -> pb.GetInfoResponse:

@@ -87,7 +87,7 @@ def test_the_answer_has_exactly_the_public_shape(answer: httpx.Response) -> None
     body = answer.json()
     assert list(body) == ["scheme", "video", "frames", "complete", "warnings", "frame_count"]
     assert body["scheme"] == "ibug68"
-    assert body["video"] == {"width": 176, "height": 144, "frame_rate": 29.97}
+    assert body["video"] == {"width": 176, "height": 144, "frame_rate": 29.97, "pixel_aspect_ratio": 1.094017}
     assert (body["complete"], body["warnings"], body["frame_count"]) == (True, [], 120)
     for i, frame in enumerate(body["frames"]):
         assert set(frame) == {"index", "time_s", "status", "faces"}
@@ -175,7 +175,7 @@ def test_a_photograph_of_twelve_megapixels_is_admitted_and_has_the_points_of_a_s
 
 def test_a_picture_is_a_clip_of_one_frame(client: httpx.Client) -> None:
     body = client.post("/align", content=jpeg(astronaut()), headers={"content-type": "image/jpeg"}).json()
-    assert body["video"] == {"width": 512, "height": 512, "frame_rate": 0.0}
+    assert body["video"] == {"width": 512, "height": 512, "frame_rate": 0.0, "pixel_aspect_ratio": 1.0}
     assert (body["frame_count"], body["frames"][0]["time_s"], body["complete"]) == (1, 0.0, True)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,7 +37,7 @@ def client(small: RunningServer) -> Iterator[httpx.Client]:
         (b"", "video/mp4", "EMPTY_BODY"),
         (b"", "image/jpeg", "EMPTY_BODY"),
         (part("video", b"") + END, FORM, "EMPTY_BODY"),
-        (part("other", b"abc") + END, FORM, "INVALID_REQUEST"),
+        (part("resume_token", b"abc") + END, FORM, "INVALID_REQUEST"),
         (part("video", b"abc") * 2 + END, FORM, "INVALID_REQUEST"),
         (part("video", b"abc"), FORM, "INVALID_REQUEST"),
         (part("video", b"abc") + END, "multipart/form-data", "INVALID_REQUEST"),
@@ -55,6 +56,56 @@ def client(small: RunningServer) -> Iterator[httpx.Client]:
 def test_a_bad_body_is_answered_with_400(client: httpx.Client, body: bytes, kind: str, reason: str) -> None:
     error = check_error(client.post("/align", content=body, headers={"content-type": kind}), 400, reason)
     assert error["code"] == "INVALID_ARGUMENT"
+
+
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        ("max_face=3", "no query parameter 'max_face'; did you mean 'max_faces'?"),
+        ("Stride=2", "did you mean 'stride'?"),
+        ("zzz=1", "there are format, max_faces, parallel, resume, stream_id, stride"),
+        ("stride=2&stride=3", "'stride' is given more than once"),
+        ("%0d%0a" + "x" * 300 + "=1", "no query parameter"),
+    ],
+)
+def test_a_query_parameter_that_is_unknown_or_doubled_is_refused_by_name(
+    client: httpx.Client, query: str, told: str
+) -> None:
+    picture = jpeg(carphone_frames()[0])
+    response = client.post(f"/align?{query}", content=picture, headers={"content-type": "image/jpeg"})
+    message = check_error(response, 400, "INVALID_REQUEST")["message"]
+    assert told in message
+    assert len(message) < 300
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("max_faces", "'max_faces' is no form field but a query parameter: POST /align?max_faces=..."),
+        ("max_face", "did you mean 'max_faces'?"),
+        ("vide", "did you mean 'video'?"),
+    ],
+)
+@pytest.mark.parametrize("first", [False, True])
+def test_a_form_field_that_is_none_is_refused_by_name(client: httpx.Client, name: str, told: str, first: bool) -> None:
+    picture, field = part("video", jpeg(carphone_frames()[0])), part(name, b"3")
+    body = (field + picture if first else picture + field) + END
+    response = client.post("/align", content=body, headers={"content-type": FORM})
+    assert told in check_error(response, 400, "INVALID_REQUEST")["message"]
+
+
+def test_a_second_resume_token_is_refused(client: httpx.Client) -> None:
+    body = part("resume_token", b"a") * 2 + part("video", b"abc") + END
+    response = client.post("/align", content=body, headers={"content-type": FORM})
+    assert "more than one field 'resume_token'" in check_error(response, 400, "INVALID_REQUEST")["message"]
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "br", "gzip, identity"])
+def test_a_compressed_body_is_answered_with_415(client: httpx.Client, encoding: str) -> None:
+    body = gzip.compress(jpeg(carphone_frames()[0]))
+    headers = {"content-type": "image/jpeg", "content-encoding": encoding}
+    message = check_error(client.post("/align", content=body, headers=headers), 415, "UNSUPPORTED_MEDIA")["message"]
+    assert "Content-Encoding" in message
 
 
 def test_an_empty_chunked_body_is_empty(client: httpx.Client) -> None:

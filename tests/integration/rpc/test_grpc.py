@@ -143,7 +143,8 @@ def test_png_frames_give_the_points_of_raw_frames_and_jpeg_nearly_so(stub: Stub)
 def test_a_clip_gives_what_the_same_frames_give_as_a_stream_and_rest_gives(stub: Stub, server: RunningServer) -> None:
     data = carphone_path().read_bytes()
     answers = list(stub.AlignClip(clip_requests(data), timeout=60))
-    assert answers[0].video == pb.VideoInfo(width=176, height=144, frame_rate=30000 / 1001)
+    video = pb.VideoInfo(width=176, height=144, frame_rate=30000 / 1001, pixel_aspect_ratio=128 / 117)
+    assert answers[0].video == video
     assert answers[-1].end == pb.StreamEnd(complete=True, frame_count=120)
     clip = np.array([points_of(a.frame.faces[0]) for a in answers[1:-1]])
     live = stream(stub, [config(), *map(raw, carphone_frames())])[:-1]

@@ -1,0 +1,1 @@
+"""What formats of images need beside Pillow: which of their pictures are frames, and what a cut file still holds."""
