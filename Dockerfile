@@ -37,7 +37,7 @@ ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
 # hadolint ignore=DL3013
 RUN pip install --index-url "${TORCH_INDEX}" torch==2.13.0 && pip install . './deploy/server[export]' && install -d -o red /models
 # What the graphs were made of: a repository is compared with torch before it is served.
-COPY training/edge-3/weights.pt training/edge-3/weights.pt
+COPY training/edge-4/weights.pt training/edge-3/weights.pt
 USER 10001
 ENTRYPOINT ["red-export"]
 CMD ["--help"]

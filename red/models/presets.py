@@ -19,16 +19,16 @@ class Preset:
 
     name: str = "edge"
     scheme: str = "ibug68"
-    stem: tuple[int, int] = (16, 32)
+    stem: tuple[int, int] = (16, 16)
     label_width: int = 8
-    enc32: int = 24
+    enc32: int = 16
     enc16: int = 48
     enc8: int = 96
     code: int = 128
     dec8: int = 48
     dec16: int = 32
-    dec32: int = 24
-    reg: tuple[int, int, int] = (32, 48, 48)
+    dec32: int = 16
+    reg: tuple[int, int, int] = (16, 48, 48)
     reg_hidden: int = 256
     lstm: int = 128
     depth: int = 0

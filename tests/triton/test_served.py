@@ -16,7 +16,7 @@ from tests.conftest import Exports
 from tests.triton.conftest import Make
 from tests.triton.server import TritonProcess
 
-SHIPPED = Path(__file__).parents[2] / "training" / "edge-3" / "weights.pt"
+SHIPPED = Path(__file__).parents[2] / "training" / "edge-4" / "weights.pt"
 pytestmark = pytest.mark.timeout(400)
 
 

@@ -31,7 +31,7 @@ from tests.support.faces import astronaut_face
 
 # An export takes 20 s of one core, and a variant is two of them.
 pytestmark = pytest.mark.timeout(600)
-SHIPPED = Path(__file__).parents[3] / "training" / "edge-3" / "weights.pt"
+SHIPPED = Path(__file__).parents[3] / "training" / "edge-4" / "weights.pt"
 GRAPHS = (contract.STEP_GRAPH, contract.ACQUIRE_GRAPH)
 
 
@@ -70,7 +70,7 @@ def test_a_variant_keeps_the_contract_and_says_what_it_is(shipped: dict[str, Pat
         model = onnx.load(shipped[precision] / f"{graph}.onnx", load_external_data=False)
         reported = {p.key: p.value for p in model.metadata_props}
         assert reported["precision"] == precision
-        assert reported["training_run"] == "edge-3"
+        assert reported["training_run"] == "edge-4"
         kinds = {v.name: v.type.tensor_type.elem_type for v in [*model.graph.input, *model.graph.output]}
         assert kinds.pop("crop") == TensorProto.UINT8
         assert set(kinds.values()) == {TensorProto.FLOAT}
