@@ -25,7 +25,7 @@ from service.limits.admission import Admission
 from service.streams.registry import StreamRegistry
 from service.streams.resume_token import TokenSealer, read_token_keys
 
-MODEL = ModelInfo("edge", "edge-4", CONTRACT_VERSION, IBUG68, 392, "embedded")
+MODEL = ModelInfo("edge", "edge-3", CONTRACT_VERSION, IBUG68, 392, "embedded")
 
 
 def state(faces: int = 1, next_index: int = 15) -> TrackerState:
