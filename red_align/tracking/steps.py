@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +19,8 @@ from red_align.tracking.rules import SAME_ABOVE, appearance_descriptor, differs_
 from red_align.tracking.track import Track
 
 Image = NDArray[np.uint8]
+DOUBTFUL = 0.4
+"""Score below which a found face may hang upside down: one in the tests has 0.25 as an upright one, 0.87 turned."""
 WIDER = 1.5
 """Side of the region in which a face is looked for that the step has missed, over that of the last one."""
 
@@ -53,6 +57,8 @@ def acquire(engine: Engine, crops: Sequence[Image], memories: Sequence[Array | N
 def find_faces(engine: Engine, image: Picture, regions: Sequence[FaceRegion]) -> list[Track]:
     """Acquire a face in each region; where its points ask for a rather different region, once more in that.
 
+    A doubtful one is looked for upside down as well: detectors find some such faces, and take them for upright ones.
+
     Args:
         engine: Who runs the network.
         image: RGB uint8 [H, W, 3], or planes.
@@ -61,6 +67,16 @@ def find_faces(engine: Engine, image: Picture, regions: Sequence[FaceRegion]) ->
     Returns:
         A track a region, without id and appearance; whether there is a face is for its score to say.
     """
+    tracks = _settled(engine, image, regions)
+    doubtful = [i for i, track in enumerate(tracks) if track.score < DOUBTFUL]
+    over = [replace(regions[i], angle=regions[i].angle + math.pi) for i in doubtful]
+    for i, track in zip(doubtful, _settled(engine, image, over), strict=True):
+        if track.score > tracks[i].score:
+            tracks[i] = track
+    return tracks
+
+
+def _settled(engine: Engine, image: Picture, regions: Sequence[FaceRegion]) -> list[Track]:
     tracks = _found(engine, image, regions)
     again = [i for i, track in enumerate(tracks) if differs_much(regions[i], track.region)]
     for i, track in zip(again, _found(engine, image, [tracks[i].region for i in again]), strict=True):
