@@ -16,6 +16,9 @@ from av.audio.stream import AudioStream
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
+from red_align.frames import Frame
+from red_align.media.reader import DecodeLimits, Reader, open_media
+
 Image = NDArray[np.uint8]
 
 
@@ -174,3 +177,12 @@ def remux(source: Path, path: Path, *, offset_s: float = 0.0, sound_s: float = 0
 
 
 _SOUND = {".webm": "libopus", ".wmv": "libmp3lame"}
+
+
+def read(path: Path) -> tuple[Reader, list[Frame]]:
+    """All frames of a file, and the closed reader, which knows how it ended."""
+    reader = open_media(path, DecodeLimits())
+    try:
+        return reader, list(reader.frames())
+    finally:
+        reader.close()

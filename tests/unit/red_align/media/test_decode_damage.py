@@ -13,17 +13,8 @@ import pytest
 from av.video.stream import VideoStream
 
 from red_align.errors import EmptyBody, NoFrames, NoVideoStream, RedAlignError, UnreadableMedia
-from red_align.frames import Frame
-from red_align.media.reader import DecodeLimits, Reader, open_media
-from tests.support.media import carphone_frames, carphone_path, encode_video, jpeg, write_sound, write_video
-
-
-def read(path: Path) -> tuple[Reader, list[Frame]]:
-    reader = open_media(path, DecodeLimits())
-    try:
-        return reader, list(reader.frames())
-    finally:
-        reader.close()
+from red_align.media.reader import DecodeLimits, open_media
+from tests.support.media import carphone_frames, carphone_path, encode_video, jpeg, read, write_sound, write_video
 
 
 def cut(path: Path, share: float) -> Path:

@@ -16,18 +16,10 @@ from PIL import Image as Pillow
 
 from red_align.errors import NoFrames, UnreadableMedia
 from red_align.frames import Frame
-from red_align.media.reader import DecodeLimits, Reader, open_media
-from tests.support.media import Image, astronaut, carphone_frames, damage_packets, encode_video, jpeg
+from red_align.media.reader import DecodeLimits, open_media
+from tests.support.media import Image, astronaut, carphone_frames, damage_packets, encode_video, jpeg, read
 
 ORIENTATION, MAKER = 0x0112, 0x010F
-
-
-def read(path: Path) -> tuple[Reader, list[Frame]]:
-    reader = open_media(path, DecodeLimits())
-    try:
-        return reader, list(reader.frames())
-    finally:
-        reader.close()
 
 
 def exif(orientation: int) -> Pillow.Exif:
