@@ -1,7 +1,7 @@
 """A wider network from a trained one: ``python -m red.training.widen WEIGHTS OUT`` (OUT is for ``--init``).
 
 The wider network answers as the trained one at first (Chen et al., Net2Net, ICLR 2016): its new channels begin at
-random and nothing reads them yet, and its new residual blocks add nothing yet. So a teacher begins where its pupil ended.
+random and nothing reads them yet, and its new residual blocks add nothing yet. A teacher begins where its pupil ended.
 """
 
 from __future__ import annotations
