@@ -66,7 +66,6 @@ class AsyncClient:
         need_grpc("red_align.AsyncClient")
         self._addresses = parse_addresses(server)
         self._access = Access(key, token, ca, certificate, server_name, proxy, connect_s, timeout_s)
-        self._access.headers()  # A key that cannot be sent is found here.
         self._reconnect_s = reconnect_s
         self._connections: dict[Address, AsyncConnection] = {}
 

@@ -40,16 +40,21 @@ class Attempts:
         self._at = self._failures = 0
         self._since: float | None = None
         self._refused: set[Address] = set()
-        self._begun = False
+        self._begun = self._answered = False
 
     @property
     def address(self) -> Address:
         """The server to try now."""
         return self._addresses[self._at]
 
-    def succeeded(self) -> None:
-        """The server at ``address`` did what it was asked."""
+    def connected(self) -> None:
+        """The server at ``address`` is there and fits: the stream is under way."""
         self._failures, self._since, self._begun = 0, None, True
+
+    def succeeded(self) -> None:
+        """The server at ``address`` answered."""
+        self.connected()
+        self._answered = True
         self._refused.clear()
 
     def failed(self, error: RedAlignError, now_s: float) -> float:
@@ -75,7 +80,7 @@ class Attempts:
                 raise _not_theirs(error)
         self._at = (self._at + 1) % len(self._addresses)
         rounds, left = divmod(self._failures, len(self._addresses))
-        if not self._begun:
+        if not self._begun or (isinstance(error, Overloaded) and not self._answered):
             if rounds:
                 raise error
             return 0.0

@@ -68,7 +68,6 @@ class Client:
         need_grpc("red_align.Client")
         self._addresses = parse_addresses(server)
         self._access = Access(key, token, ca, certificate, server_name, proxy, connect_s, timeout_s)
-        self._access.headers()  # A key that cannot be sent is found here.
         self._reconnect_s = reconnect_s
         self._connections: dict[Address, Connection] = {}
         self._lock = threading.Lock()
@@ -137,12 +136,12 @@ class Client:
                 clip.check_size(info.max_upload_bytes)
                 upload = ClipCall(connection, clip, choices)
                 opened = ServerClip(upload, clip, choices, info.points)
-            except RedAlignError as error:
+            except BaseException as error:
                 self._forget(attempts.address)
                 if upload is not None:
                     upload.close()
-                    if not choices.may_repeat(clip):
-                        raise
+                if not isinstance(error, RedAlignError) or (upload is not None and not choices.may_repeat(clip)):
+                    raise
                 if not (connection.proven and isinstance(error, ServerUnreachable)):
                     attempts.failed(error, 0.0)
             else:
