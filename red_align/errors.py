@@ -10,7 +10,7 @@ from typing import ClassVar
 
 
 class RedAlignError(Exception):
-    """Base of all errors that a user may see.
+    """Base of all errors that a user may see; where it is raised itself, a fault of the service.
 
     Args:
         message: What is wrong, for people.

@@ -76,13 +76,19 @@ def _admit_origins(app: FastAPI, origins: str) -> None:
 
 
 def _add_health(app: FastAPI, dataplane: DataPlane) -> None:
-    @app.get("/healthz", response_model=StateModel, summary="The process runs.")
+    @app.get("/healthz", response_model=StateModel, summary="The process runs.", response_description="It does.")
     async def healthz() -> dict[str, str]:
         return {"status": "ok"}
 
     not_ready: dict[int | str, dict[str, Any]] = {503: {"model": ErrorModel, "description": "Not ready."}}
 
-    @app.get("/readyz", response_model=StateModel, responses=not_ready, summary="Real sequences were served.")
+    @app.get(
+        "/readyz",
+        response_model=StateModel,
+        responses=not_ready,
+        summary="Real sequences were served.",
+        response_description="They were, and requests are taken.",
+    )
     async def readyz() -> dict[str, str]:
         if not dataplane.ready:
             raise NotReady("the service is not ready")
@@ -97,7 +103,13 @@ def _add_health(app: FastAPI, dataplane: DataPlane) -> None:
 
     asked: dict[int | str, dict[str, Any]] = {401: {"model": ErrorModel, "description": "No valid key or token."}}
 
-    @app.get("/v1/info", response_model=InfoModel, responses=asked, summary="Versions, model, scheme, limits.")
+    @app.get(
+        "/v1/info",
+        response_model=InfoModel,
+        responses=asked,
+        summary="Versions, model, scheme, limits.",
+        response_description="What this service is.",
+    )
     async def info(request: Request) -> dict[str, Any]:
         dataplane.auth.tenant(request.headers)
         return info_values(dataplane)
