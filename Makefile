@@ -97,7 +97,7 @@ proto: $(DEV)/.done ## regenerate the stubs in red_align/v1
 	PATH="$(CURDIR)/$(DEV)/bin:$$PATH" proto/generate.sh .
 
 docs: $(DOCS)/.done ## the documentation site in out/site; a broken link, anchor or menu entry fails
-	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/python -m mkdocs build --quiet --clean
+	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/python -m mkdocs build --clean
 	$(DOCS)/bin/python -m docgen.site_check out/site
 
 reference: $(DEV)/.done ## write the pages of docs/reference that are made from code

@@ -1,7 +1,7 @@
 """Which pages the site has beside those in docs/, and where the links of Markdown files lead on the site.
 
-On the code host a Markdown file's links are relative to it in the repository. On the site some of those files are pages,
-at other places; all else of the repository is behind an address of the code host.
+On the code host a Markdown file's links are relative to it in the repository. On the site some of those files are
+pages, at other places; all else of the repository is behind an address of the code host.
 """
 
 from __future__ import annotations

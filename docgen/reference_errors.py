@@ -10,8 +10,9 @@ from red_align.errors import RedAlignError, all_errors
 from service.api.errors import http_status
 
 INTRODUCTION = """
-Every error has a `code` (the name of a google.rpc.Code), a `reason` (a stable word for programs), a `message` (for people)
-and `metadata` (values for programs; where a limit was exceeded, `limit` names the setting without `RED_`, in lower case).
+Every error has a `code` (the name of a google.rpc.Code), a `reason` (a stable word for programs), a `message` (for
+people) and `metadata` (values for programs; where a limit was exceeded, `limit` names the setting without `RED_`, in
+lower case).
 
 | | where it is |
 |---|---|
@@ -28,7 +29,10 @@ def errors_page() -> str:
     errors = all_errors()
     overview = table(
         ("reason", "HTTP", "gRPC", "what"),
-        ((f"[`{e.reason}`](#{anchor(e)})", str(status(e)), f"`{e.code}`", summary(e)) for e in sorted(errors, key=order)),
+        (
+            (f"[`{e.reason}`](#{anchor(e)})", str(status(e)), f"`{e.code}`", summary(e))
+            for e in sorted(errors, key=order)
+        ),
     )
     sections = "\n".join(section(error) for error in sorted(errors, key=order))
     return f"{made_from('red_align/errors.py')}\n# Errors by reason\n{INTRODUCTION}\n{overview}\n{sections}"
@@ -59,5 +63,7 @@ def section(error: type[RedAlignError]) -> str:
     """One error: what it is, and what it is called where."""
     bases = [base for base in error.__mro__[1:] if issubclass(base, RedAlignError)]
     line = f"HTTP {status(error)}, gRPC `{error.code}`, Python `red_align.errors.{error.__name__}`"
-    above = f"; a kind of {', '.join(f'[`{base.reason}`](#{anchor(base)})' for base in bases[:-1])}" if bases[:-1] else ""
+    above = (
+        f"; a kind of {', '.join(f'[`{base.reason}`](#{anchor(base)})' for base in bases[:-1])}" if bases[:-1] else ""
+    )
     return f"## `{error.reason}`\n\n{summary(error)}\n\n{line}{above}.\n"

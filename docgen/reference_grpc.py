@@ -77,7 +77,12 @@ def _call(method: MethodDescriptorProto) -> str:
 
 def _message(message: DescriptorProto, path: tuple[int, ...], comments: Comments) -> str:
     rows = [
-        (str(field.number), f"`{field.name}`", _type(field), _choice(field, message) + comments.get((*path, _FIELD, i), ""))
+        (
+            str(field.number),
+            f"`{field.name}`",
+            _type(field),
+            _choice(field, message) + comments.get((*path, _FIELD, i), ""),
+        )
         for i, field in enumerate(message.field)
     ]
     text = comments.get(path, "")
@@ -106,7 +111,8 @@ def _linked(type_name: str) -> str:
 
 def _enum(enum: EnumDescriptorProto, path: tuple[int, ...], comments: Comments) -> str:
     rows = [
-        (str(value.number), f"`{value.name}`", comments.get((*path, _VALUE, i), "")) for i, value in enumerate(enum.value)
+        (str(value.number), f"`{value.name}`", comments.get((*path, _VALUE, i), ""))
+        for i, value in enumerate(enum.value)
     ]
     text = comments.get(path, "")
     return f"### {enum.name}\n\n" + (f"{text}\n\n" if text else "") + table(("", "value", "what"), rows)

@@ -11,9 +11,9 @@ from service.config.settings import Settings
 
 Schema = dict[str, Any]
 INTRODUCTION = """
-The same as OpenAPI is at `/openapi.json`, with a page to try it at `/docs`, on loopback or with `RED_WEB=true`; elsewhere
-`/openapi.json` is for those with a key. How the fields are meant: [REST and gRPC](../api.md). Where keys are asked for, every
-path but `/healthz` and `/readyz` takes one as `Authorization: Bearer ...` or `X-API-Key`
+The same as OpenAPI is at `/openapi.json`, with a page to try it at `/docs`, on loopback or with `RED_WEB=true`;
+elsewhere `/openapi.json` is for those with a key. How the fields are meant: [REST and gRPC](../api.md). Where keys are
+asked for, every path but `/healthz` and `/readyz` takes one as `Authorization: Bearer ...` or `X-API-Key`
 ([who may call](../operations.md#who-may-call)). `GET /metrics` gives Prometheus its figures and is not in OpenAPI.
 """
 

@@ -27,7 +27,9 @@ FOLDERS = {"model_dir": "the package's `weights/edge`"}
 
 def settings_page() -> str:
     """Markdown of the page."""
-    rows = ((f"`RED_{name.upper()}`", default(name, field), field.description or "") for name, field in fields().items())
+    rows = (
+        (f"`RED_{name.upper()}`", default(name, field), field.description or "") for name, field in fields().items()
+    )
     return f"{made_from('service/config/settings.py')}\n# Settings\n{INTRODUCTION}\n" + table(
         ("variable", "default", "what"), rows
     )

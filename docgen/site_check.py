@@ -1,7 +1,7 @@
 """Checks a built site without a network: ``python -m docgen.site_check out/site``.
 
-Every link and anchor inside it leads somewhere, no page loads anything from another host, links to other sites are https,
-and those to the repository's own files name files that are there.
+Every link and anchor inside it leads somewhere, no page loads anything from another host, links to other sites are
+https, and those to the repository's own files name files that are there.
 """
 
 from __future__ import annotations

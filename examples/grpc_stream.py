@@ -1,6 +1,7 @@
 """Live frames over gRPC: ``python examples/grpc_stream.py SOURCE [127.0.0.1:8081]`` sends frames as JPEG.
 
-SOURCE is a clip, the number of a camera (0), or an address that OpenCV opens (rtsp://...). ``RED_GRPC_PORT`` is another port.
+SOURCE is a clip, the number of a camera (0), or an address that OpenCV opens (rtsp://...); ``RED_GRPC_PORT`` gives
+another port.
 """
 
 from __future__ import annotations
