@@ -1,7 +1,8 @@
 """Code blocks of Markdown files: what they are, and how a test runs them.
 
 Console blocks: lines after ``$ `` are commands, lines after those are what they print; a line of ``...`` stands for any
-lines, and ``...`` within a line for any text. Blocks of one file run in order, in one folder. A comment right before a block, ``<!-- not run: REASON -->``, leaves it out.
+lines, and ``...`` within a line for any text. Blocks of one file run in order, in one folder. A comment right before a
+block, ``<!-- not run: REASON -->``, leaves it out.
 """
 
 from __future__ import annotations

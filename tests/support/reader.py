@@ -28,9 +28,9 @@ _SERVE = re.compile(r"(?P<settings>(?:RED_\w+=\S+ )*)(?:make|(?:\.venv/bin/)?red
 class Reader:
     """Runs blocks one after another; a context manager.
 
-    A command that serves (``red-align serve``, ``make serve``) starts a real server on free ports of 127.0.0.1 with the settings
-    before it; 127.0.0.1:8080 and :8081 of later commands are that server's addresses. ``clip.mp4``, ``photo.jpg`` and some
-    others are there.
+    A command that serves (``red-align serve``, ``make serve``) starts a real server on free ports of 127.0.0.1 with the
+    settings before it; 127.0.0.1:8080 and :8081 of later commands are that server's addresses. ``clip.mp4``,
+    ``photo.jpg`` and some others are there.
 
     Args:
         folder: Where it works.

@@ -63,9 +63,8 @@ def test_an_output_is_compared_with_what_the_page_says() -> None:
 
 def test_a_block_without_a_reason_right_before_it_is_run(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
-    page.write_text(
-        "<!-- not run: a reason -->\ntext\n```console\n$ a\n$ b \\\n  c\nd\n```\n<!-- not run: for\nlong -->\n```python\nx\n```\n"
-    )
+    first = "<!-- not run: a reason -->\ntext\n```console\n$ a\n$ b \\\n  c\nd\n```\n"
+    page.write_text(f"{first}<!-- not run: for\nlong -->\n```python\nx\n```\n")
     console, python = blocks_of(page)
     assert (console.reason, python.reason) == ("", "for long")
     assert [(command.text, command.printed) for command in commands_of(console)] == [("a", ()), ("b \\\n  c", ("d",))]

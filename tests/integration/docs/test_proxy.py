@@ -53,7 +53,8 @@ def proxy(server: RunningServer, tmp_path: Path) -> Iterator[int]:
     paths = "".join(
         f"{kind}_temp_path {tmp_path}/{kind};\n" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     )
-    text = f"daemon off;\nuser root;\npid {tmp_path}/pid;\nerror_log stderr;\nevents {{}}\nhttp {{\naccess_log off;\n{paths}{block}}}\n"
+    head = f"daemon off;\nuser root;\npid {tmp_path}/pid;\nerror_log stderr;\nevents {{}}\n"
+    text = f"{head}http {{\naccess_log off;\n{paths}{block}}}\n"
     (tmp_path / "nginx.conf").write_text(text)
     command = [str(NGINX), "-p", str(tmp_path), "-c", str(tmp_path / "nginx.conf")]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
