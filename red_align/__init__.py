@@ -1,9 +1,9 @@
 """Facial landmarks in video: 68 points of every face, tracked from frame to frame.
 
 ``track`` gives the faces of a clip frame by frame, ``align`` a whole clip as arrays; a ``Tracker`` takes frames from
-anywhere, such as a camera; ``draw`` shows what was found; ``load_engine`` chooses where the network runs. Points and
-boxes are in pixels of the upright frame, x to the right and y down; (0, 0) is the centre of the top-left pixel. Images
-are RGB.
+anywhere, such as a camera; ``draw`` shows what was found; ``load_engine`` chooses where the network runs; a ``Client``
+has a server do all of it. Points and boxes are in pixels of the upright frame, x to the right and y down; (0, 0) is the
+centre of the top-left pixel. Images are RGB.
 
 Names load when they are first used, so that ``import red_align`` alone stays light.
 """
@@ -14,6 +14,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from red_align.client.async_client import AsyncClient
+    from red_align.client.client import Client
+    from red_align.client.errors import ServerUnreachable, VersionMismatch
     from red_align.clip.landmarks import ClipLandmarks, align
     from red_align.clip.tracking import ClipTrack, track
     from red_align.engine.default import load_engine
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
         Overloaded,
         RedAlignError,
         TooLarge,
+        Unauthenticated,
         UnreadableMedia,
     )
     from red_align.frames import Face, Frame, FrameResult, FrameStatus, Landmarks, StreamEnd, VideoInfo
@@ -37,6 +41,8 @@ if TYPE_CHECKING:
 __version__ = "0.2.0"
 
 __all__ = [
+    "AsyncClient",
+    "Client",
     "ClipLandmarks",
     "ClipTrack",
     "DecodeLimits",
@@ -51,12 +57,15 @@ __all__ = [
     "NoVideoStream",
     "Overloaded",
     "RedAlignError",
+    "ServerUnreachable",
     "StreamEnd",
     "TooLarge",
     "Tracker",
     "TrackerState",
     "TrackingOptions",
+    "Unauthenticated",
     "UnreadableMedia",
+    "VersionMismatch",
     "VideoInfo",
     "__version__",
     "align",
@@ -66,6 +75,9 @@ __all__ = [
 ]
 
 _MODULES = {
+    "red_align.client.async_client": ("AsyncClient",),
+    "red_align.client.client": ("Client",),
+    "red_align.client.errors": ("ServerUnreachable", "VersionMismatch"),
     "red_align.clip.landmarks": ("ClipLandmarks", "align"),
     "red_align.clip.tracking": ("ClipTrack", "track"),
     "red_align.engine.default": ("load_engine",),
@@ -76,6 +88,7 @@ _MODULES = {
         "Overloaded",
         "RedAlignError",
         "TooLarge",
+        "Unauthenticated",
         "UnreadableMedia",
     ),
     "red_align.frames": ("Face", "Frame", "FrameResult", "FrameStatus", "Landmarks", "StreamEnd", "VideoInfo"),

@@ -6,8 +6,6 @@ for people. Adding a class here is all it takes: REST and gRPC read these attrib
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 
 class RedAlignError(Exception):
     """Base of all errors that a user may see; where it is raised itself, a fault of the service.
@@ -31,8 +29,8 @@ class RedAlignError(Exception):
         UNREADABLE_MEDIA
     """
 
-    code: ClassVar[str] = "INTERNAL"
-    reason: ClassVar[str] = "INTERNAL"
+    code: str = "INTERNAL"
+    reason: str = "INTERNAL"
 
     def __init__(self, message: str, **metadata: str) -> None:
         super().__init__(message)
@@ -177,7 +175,13 @@ class SequenceUnknown(RedAlignError):
 
 
 class Unauthenticated(RedAlignError):
-    """No valid key or token came with the request."""
+    """No valid key or token came with the request.
+
+    Example:
+        >>> import red_align
+        >>> red_align.Unauthenticated("no valid API key or token came with the request").reason
+        'UNAUTHENTICATED'
+    """
 
     code = "UNAUTHENTICATED"
     reason = "UNAUTHENTICATED"
