@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 
+import red_align.client.errors  # With it the tree has those that a client alone has.
 from docgen.tables import made_from, table
 from red_align.errors import RedAlignError, all_errors
 from service.api.errors import http_status
@@ -29,10 +30,7 @@ def errors_page() -> str:
     errors = all_errors()
     overview = table(
         ("reason", "HTTP", "gRPC", "what"),
-        (
-            (f"[`{e.reason}`](#{anchor(e)})", str(status(e)), f"`{e.code}`", summary(e))
-            for e in sorted(errors, key=order)
-        ),
+        ((f"[`{e.reason}`](#{anchor(e)})", status(e), f"`{e.code}`", summary(e)) for e in sorted(errors, key=order)),
     )
     sections = "\n".join(section(error) for error in sorted(errors, key=order))
     return f"{made_from('red_align/errors.py')}\n# Errors by reason\n{INTRODUCTION}\n{overview}\n{sections}"
@@ -48,9 +46,14 @@ def anchor(error: type[RedAlignError]) -> str:
     return error.reason.lower()
 
 
-def status(error: type[RedAlignError]) -> int:
-    """The HTTP status."""
-    return http_status(error(""))
+def status(error: type[RedAlignError]) -> str:
+    """The HTTP status; empty for what no server sends."""
+    return "" if of_the_client(error) else str(http_status(error("")))
+
+
+def of_the_client(error: type[RedAlignError]) -> bool:
+    """Whether no server sends it."""
+    return error.__module__ == red_align.client.errors.__name__
 
 
 def summary(error: type[RedAlignError]) -> str:
@@ -62,7 +65,8 @@ def summary(error: type[RedAlignError]) -> str:
 def section(error: type[RedAlignError]) -> str:
     """One error: what it is, and what it is called where."""
     bases = [base for base in error.__mro__[1:] if issubclass(base, RedAlignError)]
-    line = f"HTTP {status(error)}, gRPC `{error.code}`, Python `red_align.errors.{error.__name__}`"
+    sent = "Raised by the client alone" if of_the_client(error) else f"HTTP {status(error)}, gRPC `{error.code}`"
+    line = f"{sent}, Python `{error.__module__}.{error.__name__}`"
     above = (
         f"; a kind of {', '.join(f'[`{base.reason}`](#{anchor(base)})' for base in bases[:-1])}" if bases[:-1] else ""
     )

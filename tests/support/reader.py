@@ -30,7 +30,7 @@ class Reader:
 
     A command that serves (``red-align serve``, ``make serve``) starts a real server on free ports of 127.0.0.1 with the
     settings before it; 127.0.0.1:8080 and :8081 of later commands are that server's addresses. ``clip.mp4``,
-    ``photo.jpg`` and some others are there.
+    ``photo.jpg`` and some others are there. Later Python blocks of a page know ``red_align`` by its first.
 
     Args:
         folder: Where it works.
@@ -51,7 +51,7 @@ class Reader:
     def run(self, block: Block) -> None:
         """Run one block; fails where a command does, or prints something else than the block says."""
         if block.language == "python":
-            (self.folder / "block.py").write_text(block.text)
+            (self.folder / "block.py").write_text(self._here(f"import red_align\n{block.text}"))
             self._call("python block.py")
             return
         for command in commands_of(block):
@@ -76,8 +76,8 @@ class Reader:
             "PYTHONPATH": str(ROOT),
             "OMP_NUM_THREADS": "1",
         }
+        command = self._here(command)
         if self._server is not None:
-            command = command.replace("http://127.0.0.1:8080", self._server.http)
             env["RED_GRPC_PORT"] = self._server.grpc.rsplit(":", 1)[1]
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", command],
@@ -85,6 +85,12 @@ class Reader:
         )  # fmt: skip
         assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
         return done.stdout
+
+    def _here(self, text: str) -> str:
+        """A page's text with the addresses of the running server."""
+        if self._server is None:
+            return text
+        return text.replace("http://127.0.0.1:8080", self._server.http).replace("127.0.0.1:8081", self._server.grpc)
 
 
 def prepare(folder: Path) -> None:
