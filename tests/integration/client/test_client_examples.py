@@ -50,9 +50,7 @@ def test_a_network_camera(server: RunningServer) -> None:
     frames = list(carphone_frames()[:50])
     with camera(frames) as url:
         lines = run("rtsp.py", url, server.grpc)
-    assert len(lines) in (len(frames) - 1, len(frames)), (
-        "nothing says that the last picture of a transport stream is whole"
-    )
+    assert len(lines) in (len(frames) - 1, len(frames)), "nothing says that the last picture is whole"
     assert sum(line.endswith("ok [0]") for line in lines) > 10
 
 
