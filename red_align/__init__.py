@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from red_align.engine.default import load_engine
     from red_align.errors import (
         InvalidRequest,
+        MissingExtra,
         NoFrames,
         NoVideoStream,
         Overloaded,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
         Unauthenticated,
         UnreadableMedia,
     )
+    from red_align.formats.save import save
     from red_align.frames import Face, Frame, FrameResult, FrameStatus, Landmarks, StreamEnd, VideoInfo
     from red_align.geometry import FaceBox
     from red_align.media.overlay import draw
@@ -53,6 +55,7 @@ __all__ = [
     "FrameStatus",
     "InvalidRequest",
     "Landmarks",
+    "MissingExtra",
     "NoFrames",
     "NoVideoStream",
     "Overloaded",
@@ -71,6 +74,7 @@ __all__ = [
     "align",
     "draw",
     "load_engine",
+    "save",
     "track",
 ]
 
@@ -83,6 +87,7 @@ _MODULES = {
     "red_align.engine.default": ("load_engine",),
     "red_align.errors": (
         "InvalidRequest",
+        "MissingExtra",
         "NoFrames",
         "NoVideoStream",
         "Overloaded",
@@ -91,6 +96,7 @@ _MODULES = {
         "Unauthenticated",
         "UnreadableMedia",
     ),
+    "red_align.formats.save": ("save",),
     "red_align.frames": ("Face", "Frame", "FrameResult", "FrameStatus", "Landmarks", "StreamEnd", "VideoInfo"),
     "red_align.geometry": ("FaceBox",),
     "red_align.media.overlay": ("draw",),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from red_align.clip.columns import TrackColumns
 from red_align.clip.tracking import PathLike, track
 from red_align.engine.base import Engine
 from red_align.frames import FrameResult, FrameStatus, StreamEnd, VideoInfo
@@ -189,16 +190,16 @@ class Columns:
 
     def __init__(self, max_faces: int, num_points: int) -> None:
         self._max_faces, self._num_points = max_faces, num_points
-        self._of_track: dict[int, int] = {}
+        self._tracks = TrackColumns()
         self._rows: list[tuple[NDArray[np.float64], NDArray[np.float32], NDArray[np.float64], NDArray[np.int64]]] = []
         self._reacquired: list[NDArray[np.bool_]] = []
-        self._last_of: dict[int, int] = {}
+        self._of_track: dict[int, int] = {}
         self._frames: list[tuple[int, float, str]] = []
 
     def add(self, result: FrameResult) -> None:
         """Add the next frame's result."""
         if result.status is FrameStatus.OK:  # Another frame shows no face, but the tracks go on after it.
-            self._assign([face.track_id for face in result.faces])
+            self._of_track = self._tracks.assign([face.track_id for face in result.faces])
         points = np.full((self._max_faces, self._num_points, 2), np.nan)
         confidence = np.full((self._max_faces, self._num_points), np.nan, np.float32)
         boxes = np.full((self._max_faces, 5), np.nan)
@@ -231,20 +232,3 @@ class Columns:
             complete=end.complete,
             warnings=end.warnings,
         )
-
-    def _assign(self, track_ids: list[int]) -> None:
-        """Columns of the tracks of a frame: those that went on keep theirs, and those that are back where it is free.
-
-        New ones take the first that is free.
-        """
-        kept = {track_id: self._of_track[track_id] for track_id in track_ids if track_id in self._of_track}
-        free = sorted(set(range(self._max_faces)) - set(kept.values()))
-        for track_id in track_ids:
-            if track_id not in kept and (former := self._last_of.get(track_id)) in free:
-                kept[track_id] = former
-                free.remove(former)
-        for track_id in track_ids:
-            if track_id not in kept:
-                kept[track_id] = free.pop(0)
-        self._of_track = kept
-        self._last_of.update(kept)
