@@ -1,6 +1,6 @@
 """The similarity that brings a face to the place where networks for face recognition want it, and the crop itself.
 
-The five places in the 112x112 crop are those of InsightFace's ArcFace models (MIT licence): eyes, nose tip, mouth corners.
+The five places in the 112x112 crop (eyes, nose tip, mouth corners) are those of InsightFace's ArcFace models, MIT licence.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from red_align.crop import Picture, crop_face
 from red_align.features.subsets import five_points
-from red_align.features.values import Alignment
+from red_align.frames import Alignment
 from red_align.geometry import FaceRegion, Points, Similarity, fit_similarity
 
 ALIGNED_SIZE = 112

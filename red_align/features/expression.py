@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from red_align.features.values import Expression, Pose
+from red_align.frames import Expression, Pose
 from red_align.geometry import Points
 
 _RIGHT_EYE, _LEFT_EYE = 36, 42

@@ -15,12 +15,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from red_align.features.values import Pose
+from red_align.frames import Pose
 from red_align.geometry import Points
 
 RIGID = (*range(27, 48), 48, 54)
-"""Points that hardly move with the expression: nose, eyes, mouth corners. Brows, lips and chin move, and the jaw's points
-of 2D mark-ups slide along the cheek when the head turns."""
+"""Points that hardly move with the expression: nose, eyes, mouth corners. Brows, lips and chin move, and the points of
+the jaw in a 2D mark-up slide along the cheek when the head turns."""
 _LEAST_EYES_PX = 2.0
 
 
