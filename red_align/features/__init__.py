@@ -1,1 +1,4 @@
-"""What follows from a face's points: head pose, expression, the aligned crop, fewer points, calmer points."""
+"""More from a face's points: head pose, expression, alignment, fewer points, steadier points.
+
+Functions of plain points [68, 2]; nothing in here knows frames or trackers, and nothing is loaded before it is asked for.
+"""
