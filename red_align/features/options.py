@@ -1,64 +1,97 @@
-"""Which features are asked for, by their names."""
+"""Which features a caller wants."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Self
+from enum import StrEnum
+from typing import Self, TypeAlias
 
 from red_align.errors import InvalidRequest
-from red_align.features.subsets import COUNTS
 from red_align.names import unknown
 
-POSE, EXPRESSION, ALIGNMENT, CROP = "pose", "expression", "alignment", "crop"
-FEATURES = (POSE, EXPRESSION, ALIGNMENT, CROP)
-"""Names of all features; ``crop`` is ``alignment`` with the aligned picture."""
+FEATURES = ("pose", "expression", "alignment", "crop")
+"""Names of features; ``crop`` is the alignment with its picture."""
+MAX_FOCAL_PX = 1e6
+
+
+class Smoothing(StrEnum):
+    """How points are made steadier.
+
+    Attributes:
+        NONE: Not at all.
+        ONE_EURO: By the past alone (Casiez et al. 2012): for live streams, with a small delay.
+        LOOK_AHEAD: By the frames before and after, without delay of the points: for clips, whose answers come four
+            frames later.
+    """
+
+    NONE = "none"
+    ONE_EURO = "one_euro"
+    LOOK_AHEAD = "look_ahead"
 
 
 @dataclass(frozen=True, slots=True)
 class FeatureOptions:
-    """What is computed of each face beside its points.
+    """What is wanted beside the points, and which points.
 
     Attributes:
-        names: Of ``FEATURES``.
-        points: How many points are given: 5, 7, 51 or all 68.
-        focal_px: Focal length of the camera in pixels, for the pose; None: the longer side of the frame.
+        names: Of FEATURES, each once.
+        points: 5, 7, 51 or 68 points; 0 for all of the model.
+        smooth: ``none``, ``one_euro`` or ``look_ahead`` (clips alone).
+        focal_px: Focal length of the camera in pixels, for the pose; 0 where it is not known: the longer side of the
+            frame is assumed, a field of view of 53 degrees along it.
 
     Example:
         >>> import red_align
-        >>> features = red_align.FeatureOptions.of("pose,expression")
-        >>> clip = red_align.track("clip.mp4", features=features)
-        >>> face = next(clip).faces[0]
-        >>> abs(face.pose.yaw) < 45.0, 0.0 <= face.expression["jawOpen"] <= 1.0
-        (True, True)
+        >>> options = red_align.FeatureOptions(("pose",), points=51, smooth="look_ahead")
+        >>> clip = red_align.align("clip.mp4", features=options)
+        >>> clip.points.shape, clip.pose.shape
+        ((120, 1, 51, 2), (120, 1, 6))
     """
 
-    names: frozenset[str] = frozenset()
-    points: int = 68
-    focal_px: float | None = None
+    names: tuple[str, ...] = ()
+    points: int = 0
+    smooth: str = Smoothing.NONE
+    focal_px: float = 0.0
 
-    @classmethod
-    def of(cls, names: str | Iterable[str] = (), points: int = 68, focal_px: float | None = None) -> Self:
-        """The options by the words that people choose them with.
-
-        Args:
-            names: Names of features, as a sequence or separated by commas.
-            points: 5, 7, 51 or 68.
-            focal_px: See FeatureOptions; 0 stands for None.
-
-        Raises:
-            InvalidRequest: A name or a number is none of those.
-        """
-        parts = names.split(",") if isinstance(names, str) else list(names)
-        chosen = [part.strip() for part in parts if part.strip()]
-        for name in chosen:
+    def __post_init__(self) -> None:
+        for name in self.names:
             if name not in FEATURES:
                 raise InvalidRequest(unknown("feature", name, FEATURES))
-        if points not in COUNTS:
-            raise InvalidRequest(f"points is {points}, it can be {', '.join(map(str, COUNTS[:-1]))} or {COUNTS[-1]}")
-        if focal_px is not None and not 0.0 <= focal_px < 1e6:
-            raise InvalidRequest(f"focal_px is {focal_px}, it must be a length in pixels")
-        return cls(frozenset(chosen), points, focal_px or None)
+        if self.smooth not in list(Smoothing):
+            raise InvalidRequest(unknown("smoothing", self.smooth, list(Smoothing)))
+        if not (math.isfinite(self.focal_px) and 0.0 <= self.focal_px <= MAX_FOCAL_PX):
+            raise InvalidRequest(f"focal_px is {self.focal_px}, it must be above 0 and at most {MAX_FOCAL_PX:g}; 0: none")
 
-    def __bool__(self) -> bool:
-        return bool(self.names) or self.points != COUNTS[-1]
+    @classmethod
+    def of(cls, features: FeaturesLike, points: int = 0, smooth: str = Smoothing.NONE, focal_px: float = 0.0) -> Self:
+        """Options from what a caller wrote.
+
+        Args:
+            features: Names, one after another or in one string with commas; or options, which are returned.
+            points: See FeatureOptions.
+            smooth: See FeatureOptions; "" stands for ``none``.
+            focal_px: See FeatureOptions.
+
+        Raises:
+            InvalidRequest: A name is unknown, or a number out of range.
+        """
+        if isinstance(features, cls):
+            return features
+        given = features.split(",") if isinstance(features, str) else features
+        names = (name.strip() for name in given)  # type: ignore[union-attr]
+        return cls(tuple(dict.fromkeys(name for name in names if name)), points, smooth or Smoothing.NONE, focal_px)
+
+    def wants(self, *names: str) -> bool:
+        """Whether one of these features is wanted."""
+        return any(name in self.names for name in names)
+
+    @property
+    def any(self) -> bool:
+        """Whether anything is wanted at all."""
+        return bool(self.names or self.points or self.smooth != Smoothing.NONE)
+
+
+FeaturesLike: TypeAlias = str | Iterable[str] | FeatureOptions
+"""Names of features, as a string with commas or one after another, or options."""

@@ -1,9 +1,4 @@
-"""Head pose: a rigid head's points, placed so that a pinhole camera sees them where the face's points are.
-
-The shape (head_shape.csv, millimetres) is that of the 68 points on MediaPipe's canonical face model (Apache 2.0), made
-symmetric; x to the person's left, which is the right of the picture, y down, z away from the camera; the origin lies
-between the outer eye corners.
-"""
+"""Head pose: a standard head is turned and moved until its points lie where those of the picture are (PnP)."""
 
 from __future__ import annotations
 
@@ -15,108 +10,115 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from red_align.frames import Pose
+from red_align.features.values import Pose
 from red_align.geometry import Points
 
-RIGID = (*range(27, 48), 48, 54)
-"""Points that hardly move with the expression: nose, eyes, mouth corners. Brows, lips and chin move, and the points of
-the jaw in a 2D mark-up slide along the cheek when the head turns."""
-_LEAST_EYES_PX = 2.0
-
-
-def assumed_focal_px(frame_size: tuple[int, int]) -> float:
-    """Focal length in pixels where nobody gives one: the longer side of the frame, a field of view of 53 degrees.
-
-    Args:
-        frame_size: Width and height of the upright frame, pixels.
-    """
-    return float(max(frame_size))
-
-
-def head_pose(points: Points, frame_size: tuple[int, int], focal_px: float | None = None) -> Pose | None:
-    """Pose of a head from its points.
-
-    Args:
-        points: [68, 2], any float dtype, pixels of the upright frame.
-        frame_size: Width and height of the frame, pixels; the camera's axis goes through its centre.
-        focal_px: Focal length of the camera, pixels; by default ``assumed_focal_px``. Angles hardly depend on it, the
-            distance does.
-
-    Returns:
-        The pose; None where the points are not finite or no face (all in one place).
-    """
-    values = np.asarray(points, np.float64)
-    eyes = float(np.linalg.norm(values[45] - values[36]))
-    if not math.isfinite(float(values.sum())) or eyes < _LEAST_EYES_PX:
-        return None
-    focal = assumed_focal_px(frame_size) if focal_px is None else float(focal_px)
-    centre = (frame_size[0] - 1) / 2.0, (frame_size[1] - 1) / 2.0
-    # In units of the focal length the camera is the same for every clip, and steps are well scaled.
-    seen = (values[list(RIGID)] - centre) / focal
-    shape = head_shape()[list(RIGID)]
-    found, turn, shift = cv2.solvePnP(shape, seen, _CAMERA, None, flags=cv2.SOLVEPNP_SQPNP)
-    if not found:
-        return None
-    cv2.solvePnPRefineLM(shape, seen, _CAMERA, None, turn, shift)
-    rotation = np.asarray(cv2.Rodrigues(turn)[0], np.float64)
-    placed = shape @ rotation.T + shift.reshape(3)
-    if not (placed[:, 2] > 0.0).all():
-        return None
-    away = np.linalg.norm(placed[:, :2] / placed[:, 2:] - seen, axis=1).mean() * focal / eyes
-    yaw, pitch, roll = angles(rotation)
-    x, y, z = (float(v) for v in shift.reshape(3))
-    return Pose(yaw, pitch, roll, (x, y, z), focal, float(away))
-
-
-def angles(rotation: NDArray[np.float64]) -> tuple[float, float, float]:
-    """Yaw, pitch and roll of a rotation, degrees; see ``Pose``.
-
-    Args:
-        rotation: [3, 3], from the head's frame to the camera's.
-
-    Returns:
-        Where the face looks (yaw, pitch), and how it is turned about that direction (roll).
-    """
-    x, y, z = (-rotation[:, 2]).tolist()  # of the face's direction: the head's z goes into the head
-    yaw, pitch = math.atan2(x, -z), math.atan2(-y, math.hypot(x, z))
-    upright = rotation_of(math.degrees(yaw), math.degrees(pitch), 0.0)
-    rest = upright.T @ rotation
-    return math.degrees(yaw), math.degrees(pitch), math.degrees(math.atan2(rest[1, 0], rest[0, 0]))
-
-
-def rotation_of(yaw: float, pitch: float, roll: float) -> NDArray[np.float64]:
-    """The rotation of these angles (degrees), float64 [3, 3], from the head's frame to the camera's."""
-    a, b, c = (math.radians(v) for v in (yaw, pitch, roll))
-    about_y = np.array([[math.cos(a), 0.0, -math.sin(a)], [0.0, 1.0, 0.0], [math.sin(a), 0.0, math.cos(a)]])
-    about_x = np.array([[1.0, 0.0, 0.0], [0.0, math.cos(b), math.sin(b)], [0.0, -math.sin(b), math.cos(b)]])
-    about_z = np.array([[math.cos(c), -math.sin(c), 0.0], [math.sin(c), math.cos(c), 0.0], [0.0, 0.0, 1.0]])
-    return np.asarray(about_y @ about_x @ about_z, np.float64)
-
-
-def project(pose: Pose, frame_size: tuple[int, int], shape: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
-    """Where a camera sees points of a head.
-
-    Args:
-        pose: Of the head.
-        frame_size: Width and height of the frame, pixels.
-        shape: [K, 3], millimetres in the head's frame; by default the 68 points of the usual head.
-
-    Returns:
-        float64 [K, 2], pixels of the frame.
-    """
-    placed = (head_shape() if shape is None else shape) @ rotation_of(pose.yaw, pose.pitch, pose.roll).T
-    placed = placed + np.array(pose.translation)
-    centre = np.array([(frame_size[0] - 1) / 2.0, (frame_size[1] - 1) / 2.0])
-    return np.asarray(placed[:, :2] / placed[:, 2:] * pose.focal_px + centre, np.float64)
+FIRST = 17
+"""The head has iBUG's points from here on: those of the jaw follow the outline, and have no fixed place on a head."""
+RIGID = (*range(27, 36), 36, 39, 42, 45, 48, 54)
+"""Points that the pose is fitted to: nose, corners of the eyes and of the mouth; lids, brows and lips move by themselves."""
+EYE_CORNERS_MM = 90.0
+"""Assumed distance of the outer eye corners, that of adults on average: the unit of translation."""
 
 
 @cache
 def head_shape() -> NDArray[np.float64]:
-    """The usual head's 68 points, float64 [68, 3], millimetres; read-only."""
+    """The standard head: iBUG's points 17 to 67, float64 [51, 3], millimetres.
+
+    x to the person's left, y down, z into the head; (0, 0, 0) is the middle between the outer eye corners. Fitted by
+    structure from motion under weak perspective to labelled faces and their mirror images (docs/features.md).
+    """
     text = resources.files("red_align.features").joinpath("head_shape.csv").read_text("ascii")
     shape = np.array([[float(v) for v in line.split(",")] for line in text.split()], np.float64)
+    if shape.shape != (68 - FIRST, 3):
+        raise ValueError(f"head shape file is damaged: shape {shape.shape}")
     shape.setflags(write=False)
     return shape
 
 
-_CAMERA = np.eye(3)
+def assumed_focal(width: int, height: int) -> float:
+    """The focal length that is taken where none is known: the frame's longer side, pixels (53 degrees along it)."""
+    return float(max(width, height))
+
+
+def head_pose(points: Points, width: int, height: int, focal_px: float = 0.0) -> Pose:
+    """The pose of one head.
+
+    Args:
+        points: [68, 2], iBUG's, any float dtype, pixels of the upright frame.
+        width: Of the frame, pixels; the camera's axis goes through its middle.
+        height: Likewise.
+        focal_px: Focal length in pixels; 0 for ``assumed_focal``.
+
+    Returns:
+        Angles in degrees and translation in millimetres; see Pose.
+    """
+    focal = focal_px or assumed_focal(width, height)
+    target = np.asarray(points, np.float64)[list(RIGID)]
+    source, inverse = _rigid()
+    turn, shift = _start(target, inverse, focal, (width - 1) / 2.0, (height - 1) / 2.0)
+    camera = np.array([[focal, 0.0, (width - 1) / 2.0], [0.0, focal, (height - 1) / 2.0], [0.0, 0.0, 1.0]])
+    _, turn, shift = cv2.solvePnP(source, target, camera, None, turn, shift, True, cv2.SOLVEPNP_ITERATIVE)
+    return pose_of(cv2.Rodrigues(turn)[0], shift[:, 0], focal)
+
+
+def pose_of(rotation: NDArray[np.float64], translation: NDArray[np.float64], focal_px: float) -> Pose:
+    """Angles of a rotation: R = Rz(roll) Ry(-yaw) Rx(-pitch) about the camera's axes.
+
+    Args:
+        rotation: float64 [3, 3], from the head's axes to the camera's.
+        translation: float64 [3], millimetres.
+        focal_px: Goes with them, pixels.
+    """
+    r = np.asarray(rotation, np.float64)
+    yaw = math.asin(min(max(float(r[2, 0]), -1.0), 1.0))
+    pitch, roll = -math.atan2(float(r[2, 1]), float(r[2, 2])), math.atan2(float(r[1, 0]), float(r[0, 0]))
+    degrees = (math.degrees(angle) for angle in (yaw, pitch, roll))
+    return Pose(*degrees, np.asarray(translation, np.float64), focal_px, r)
+
+
+def rotation_of(yaw: float, pitch: float, roll: float) -> NDArray[np.float64]:
+    """The rotation of angles in degrees, float64 [3, 3]: the inverse of ``pose_of``."""
+    a, b, c = -math.radians(yaw), -math.radians(pitch), math.radians(roll)
+    about_x = np.array([[1, 0, 0], [0, math.cos(b), -math.sin(b)], [0, math.sin(b), math.cos(b)]])
+    about_y = np.array([[math.cos(a), 0, math.sin(a)], [0, 1, 0], [-math.sin(a), 0, math.cos(a)]])
+    about_z = np.array([[math.cos(c), -math.sin(c), 0], [math.sin(c), math.cos(c), 0], [0, 0, 1]])
+    return np.asarray(about_z @ about_y @ about_x)
+
+
+def project(shape: NDArray[np.float64], pose: Pose, width: int, height: int) -> NDArray[np.float64]:
+    """Where points of a head lie in the picture.
+
+    Args:
+        shape: float64 [n, 3], millimetres, as ``head_shape``.
+        pose: Of the head.
+        width: Of the frame, pixels.
+        height: Likewise.
+
+    Returns:
+        float64 [n, 2], pixels.
+    """
+    seen = shape @ pose.rotation.T + pose.translation
+    middle = np.array([(width - 1) / 2.0, (height - 1) / 2.0])
+    return np.asarray(pose.focal_px * seen[:, :2] / seen[:, 2:] + middle)
+
+
+@cache
+def _rigid() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The points that the pose is fitted to, [15, 3], and the pseudo-inverse of them with a constant, [4, 15]."""
+    source = head_shape()[np.array(RIGID) - FIRST]
+    return source, np.linalg.pinv(np.c_[source, np.ones(len(source))])
+
+
+def _start(
+    target: NDArray[np.float64], inverse: NDArray[np.float64], focal: float, cx: float, cy: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Rotation vector and translation under weak perspective: a linear fit, made a rotation."""
+    affine = (inverse @ target).T
+    u, sizes, v = np.linalg.svd(affine[:, :3], full_matrices=False)
+    two = u @ v
+    rotation = np.vstack([two, np.cross(two[0], two[1])])
+    depth = focal / max(float(sizes.mean()), 1e-9)
+    x, y = affine[:, 3]
+    shift = np.array([[(x - cx) / focal * depth], [(y - cy) / focal * depth], [depth]])
+    return cv2.Rodrigues(rotation)[0], shift
