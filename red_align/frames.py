@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from red_align.errors import RedAlignError
+from red_align.features.values import Alignment, Expression, Pose
 from red_align.geometry import FaceBox
 from red_align.yuv import YuvImage
 
@@ -139,6 +140,9 @@ class Face:
     score: float
     landmarks: Landmarks
     reacquired: bool = False
+    pose: Pose | None = None
+    expression: Expression | None = None
+    alignment: Alignment | None = None
     pose: Pose | None = None
     expression: Expression | None = None
     alignment: Alignment | None = None

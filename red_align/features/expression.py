@@ -1,125 +1,172 @@
-"""Expression coefficients, 0 to 1, from the 68 points alone.
+"""What a face does, from its points: openings of eyes and mouth, and a named set of coefficients.
 
-Names are those of ARKit's blendshapes where the meaning is the same; left and right are the person's own. Each is a
-length on the face, in distances of the outer eye corners with the head's turn taken out, placed between two figures:
-what most people have at rest while they talk, and what hardly anyone exceeds (percentiles of tracked points of talking
-people and of labels of 300-W). A person's own rest is not known, so a face with high brows has some ``browInnerUp`` at
-rest. Points show no cheeks, tongue or gaze, so ARKit's names for those are missing. The opening of an eye is its aspect
-ratio (Soukupova and Cech, Real-Time Eye Blink Detection using Facial Landmarks, CVWW 2016).
+Points are first turned to the front (``frontal``), since a turned head narrows the mouth and lowers the brows in the
+picture. Measures are taken there, in shares of the distance of the outer eye corners, and compared with the person's
+neutral face (``Neutral``). docs/features.md has the formulas.
 """
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from red_align.frames import Expression, Pose
+from red_align.features.pose import EYE_CORNERS_MM, FIRST, head_shape
+from red_align.features.values import COEFFICIENTS, Expression, Pose
 from red_align.geometry import Points
 
-_RIGHT_EYE, _LEFT_EYE = 36, 42
-_LEAST_COSINE = 0.5
-"""A head turned further shows too little of a length to be put right."""
+Measures = NDArray[np.float64]
+"""Values of MEASURES, float64 [13]."""
+
+MEASURES = (
+    "eye_opening_left",
+    "eye_opening_right",
+    "brow_inner",
+    "brow_outer_left",
+    "brow_outer_right",
+    "brow_left",
+    "brow_right",
+    "corner_drop_left",
+    "corner_drop_right",
+    "corner_out_left",
+    "corner_out_right",
+    "mouth_gap",
+    "mouth_opening",
+)
+"""Ratio of each eye, heights of brows over the eyes, mouth corners below the nose and away from the middle, lips' gap."""
+USUAL: Measures = np.array([0.33, 0.33, 0.235, 0.265, 0.265, 0.263, 0.263, 0.255, 0.255, 0.293, 0.293, 0.0, 0.0])
+"""Measures of a neutral face: medians of 440 labelled faces with closed mouths."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Between:
-    """A coefficient: 0 at ``rest``, 1 at ``full``, in the unit of what is measured."""
+def frontal(points: Points, pose: Pose) -> NDArray[np.float64]:
+    """Points 17 to 67 as they would lie in a picture of the face from the front.
 
-    measure: str
-    rest: float
-    full: float
-
-
-_COEFFICIENTS = {
-    "eyeBlinkLeft": _Between("left_eye", 0.24, 0.15),
-    "eyeBlinkRight": _Between("right_eye", 0.24, 0.15),
-    "eyeWideLeft": _Between("left_eye", 0.38, 0.48),
-    "eyeWideRight": _Between("right_eye", 0.38, 0.48),
-    "jawOpen": _Between("mouth", 0.04, 0.38),
-    "mouthSmileLeft": _Between("left_corner", -0.04, 0.06),
-    "mouthSmileRight": _Between("right_corner", -0.04, 0.06),
-    "mouthFrownLeft": _Between("left_corner", -0.15, -0.25),
-    "mouthFrownRight": _Between("right_corner", -0.15, -0.25),
-    "mouthStretchLeft": _Between("left_width", 0.33, 0.42),
-    "mouthStretchRight": _Between("right_width", 0.33, 0.42),
-    "mouthPucker": _Between("width", 0.56, 0.43),
-    "browInnerUp": _Between("inner_brows", 0.29, 0.38),
-    "browOuterUpLeft": _Between("left_outer_brow", 0.29, 0.38),
-    "browOuterUpRight": _Between("right_outer_brow", 0.29, 0.38),
-    "browDownLeft": _Between("left_inner_brow", 0.18, 0.10),
-    "browDownRight": _Between("right_inner_brow", 0.18, 0.10),
-}
-NAMES = tuple(_COEFFICIENTS)
-"""Names of all coefficients, in the order in which they are given."""
-OPENINGS = ("eyeOpeningLeft", "eyeOpeningRight", "mouthOpening")
-"""Names of the plain ratios that are given beside them."""
-
-
-def expression(points: Points, pose: Pose | None = None) -> Expression | None:
-    """Coefficients of a face.
+    Each point is taken to be as deep as that of the standard head. Beyond some 45 degrees of yaw the hidden half of a
+    face is a guess.
 
     Args:
-        points: [68, 2], any float dtype, pixels of the upright frame.
-        pose: Of the head, whose turn is then taken out; without it that of the eyes' line alone.
+        points: [68, 2], iBUG's, pixels of the upright frame.
+        pose: Of this face.
 
     Returns:
-        ``NAMES`` and ``OPENINGS``: coefficients from 0 to 1; the openings as ratios, an eye's height over its width and
-        the gap of the lips over the distance of the outer eye corners. None where the points are no face.
+        float64 [51, 2] in shares of the distance of the outer eye corners, x to the person's left, y down.
     """
-    found = measures(points, pose)
-    if found is None:
-        return None
-    values = {name: _placed(found[c.measure], c) for name, c in _COEFFICIENTS.items()}
-    return values | {
-        "eyeOpeningLeft": found["left_eye"],
-        "eyeOpeningRight": found["right_eye"],
-        "mouthOpening": found["mouth"],
-    }
+    r, scale = pose.rotation, pose.focal_px / pose.translation[2]
+    seen = np.asarray(points, np.float64)[FIRST:] / scale
+    depth = head_shape()[:, 2]
+    flat = seen - depth[:, None] * r[:2, 2]
+    turned = flat @ np.linalg.inv(r[:2, :2]).T
+    return (turned - (turned[36 - FIRST] + turned[45 - FIRST]) / 2.0) / EYE_CORNERS_MM
 
 
-def measures(points: Points, pose: Pose | None = None) -> dict[str, float] | None:
-    """The lengths that coefficients are made of, by their names; see ``expression``."""
-    values = np.asarray(points, np.float64)
-    across = values[45] - values[36]
-    if not math.isfinite(float(values.sum())) or not float(across @ across) > 0.0:
-        return None
-    p = _upright(values, math.atan2(across[1], across[0]), pose)
-    middle, lip = 0.5 * (p[39, 0] + p[42, 0]), p[51, 1]
-    return {
-        "left_eye": _eye(p, _LEFT_EYE),
-        "right_eye": _eye(p, _RIGHT_EYE),
-        "mouth": max(0.0, float((p[65:68, 1] - p[[63, 62, 61], 1]).mean())),
-        "left_corner": float(lip - p[54, 1]),
-        "right_corner": float(lip - p[48, 1]),
-        "left_width": float(p[54, 0] - middle),
-        "right_width": float(middle - p[48, 0]),
-        "width": float(np.hypot(*(p[54] - p[48]))),
-        "inner_brows": 0.5 * float(p[39, 1] - p[21, 1] + p[42, 1] - p[22, 1]),
-        "left_inner_brow": float(p[42, 1] - p[22, 1]),
-        "right_inner_brow": float(p[39, 1] - p[21, 1]),
-        "left_outer_brow": float(p[45, 1] - p[25, 1]),
-        "right_outer_brow": float(p[36, 1] - p[18, 1]),
-    }
+def measures(front: NDArray[np.float64]) -> Measures:
+    """MEASURES of points that ``frontal`` gave, float64 [13]."""
+    f = front
+
+    def at(*numbers: int) -> NDArray[np.float64]:
+        return f[[number - FIRST for number in numbers]]
+
+    def height(upper: tuple[int, ...], lower: tuple[int, ...]) -> float:
+        return float(at(*lower)[:, 1].mean() - at(*upper)[:, 1].mean())
+
+    gap = float(np.linalg.norm(at(61, 62, 63) - at(67, 66, 65), axis=1).mean())
+    middle, width = float(at(27, 30, 33, 51, 57)[:, 0].mean()), float(np.linalg.norm(f[31] - f[37]))
+    return np.array(
+        [
+            _aspect(f[42 - FIRST : 48 - FIRST]),
+            _aspect(f[36 - FIRST : 42 - FIRST]),
+            height((21, 22), (39, 42)),
+            height((24, 25), (42, 45)),
+            height((18, 19), (36, 39)),
+            height((22, 23, 24), (42, 45)),
+            height((19, 20, 21), (36, 39)),
+            height((33,), (54,)),
+            height((33,), (48,)),
+            float(f[54 - FIRST, 0]) - middle,
+            middle - float(f[48 - FIRST, 0]),
+            gap,
+            gap / max(width, 1e-9),
+        ]
+    )
 
 
-def _upright(points: NDArray[np.float64], roll: float, pose: Pose | None) -> NDArray[np.float64]:
-    """Points with roll taken out and turns put right, in distances of the outer eye corners."""
-    c, s = math.cos(roll), math.sin(roll)
-    upright = (points - points[27]) @ np.array([[c, -s], [s, c]])
-    if pose is not None:
-        upright[:, 0] /= max(math.cos(math.radians(pose.yaw)), _LEAST_COSINE)
-        upright[:, 1] /= max(math.cos(math.radians(pose.pitch)), _LEAST_COSINE)
-    return np.asarray(upright / np.hypot(*(upright[45] - upright[36])), np.float64)
+def coefficients(values: Measures, neutral: Measures) -> dict[str, float]:
+    """Coefficients by name, each 0 to 1, three decimals.
+
+    Args:
+        values: Measures of the face.
+        neutral: Of the same face at rest.
+    """
+    ratio = values[:2] / np.maximum(neutral[:2], 1e-6)
+    up = values[2:7] - neutral[2:7]
+    drop, out = values[7:9] - neutral[7:9], values[9:11] - neutral[9:11]
+    gap, width = float(values[11]), float(values[9] + values[10])
+    narrow = (float(neutral[9] + neutral[10]) - width) / 0.16
+    opened = _unit(gap / 0.12)
+    smile = _unit(-drop / 0.09) * _unit(0.5 + out / 0.06)
+    # The opening jaw takes the corners down and in with it.
+    frown = _unit((drop - 0.35 * gap) / 0.09)
+    stretch = _unit((out - 0.01) / 0.08) * (1.0 - smile)
+    pucker = float(_unit(narrow))
+    values_in_order = (
+        *_unit((0.92 - ratio) / 0.5),
+        *_unit((ratio - 1.1) / 0.4),
+        float(_unit(up[0] / 0.10)),
+        *_unit(up[1:3] / 0.10),
+        *_unit(-up[3:5] / 0.07),
+        *smile,
+        *frown,
+        *stretch,
+        pucker * (1.0 - float(opened)),
+        pucker * float(opened),
+        float(_unit(gap / 0.30)),
+    )
+    return {name: round(float(value), 3) for name, value in zip(COEFFICIENTS, values_in_order, strict=True)}
 
 
-def _eye(p: NDArray[np.float64], first: int) -> float:
-    """The aspect ratio of the eye whose six points begin at ``first``."""
-    heights = np.hypot(*(p[[first + 1, first + 2]] - p[[first + 5, first + 4]]).T).sum()
-    return float(heights / (2.0 * max(np.hypot(*(p[first] - p[first + 3])), 1e-6)))
+def expression_of(values: Measures, shares: dict[str, float], closed: tuple[bool, bool], blinks: int) -> Expression:
+    """An Expression from its parts: measures, coefficients, which eyes are shut, and blinks so far."""
+    left, right, opening = float(values[0]), float(values[1]), float(values[12])
+    return Expression(left, right, opening, *closed, blinks, shares)
 
 
-def _placed(value: float, between: _Between) -> float:
-    return min(max((value - between.rest) / (between.full - between.rest), 0.0), 1.0)
+class Neutral:
+    """A track's face at rest: measures that follow what it mostly does, begun at USUAL.
+
+    Running quantiles: of an eye's opening the upper fifth, since it shuts now and then, of the others the median. What
+    lasts for longer than some ten seconds, such as a smile, becomes neutral in part; how far is bounded.
+    """
+
+    _SHARE = np.array([0.8, 0.8, *[0.5] * 9, 0.0, 0.0])
+    _RATE = np.array([0.12, 0.12, *[0.03] * 9, 0.0, 0.0])  # a second
+    _REACH = np.array([0.12, 0.12, *[0.06] * 9, 0.0, 0.0])
+
+    def __init__(self) -> None:
+        self.values = USUAL.copy()
+        self._age_s = 0.0
+
+    def update(self, values: Measures, gap_s: float) -> Measures:
+        """The neutral face after one more frame.
+
+        Args:
+            values: Measures of this frame.
+            gap_s: Time since the last one, seconds.
+        """
+        gap_s = min(max(gap_s, 0.0), 0.2)
+        # Faster in the first seconds, when nothing is known of this face.
+        step = self._RATE * gap_s * (1.0 + 4.0 / (1.0 + self._age_s))
+        self._age_s += gap_s
+        moved = self.values + step * (self._SHARE - (values < self.values)) * 2.0
+        self.values = np.clip(moved, USUAL - self._REACH, USUAL + self._REACH)
+        return self.values
+
+
+def _aspect(eye: NDArray[np.float64]) -> float:
+    """Eye aspect ratio (Soukupová and Čech 2016) of the six points of an eye [6, 2]."""
+    heights = np.linalg.norm(eye[[1, 2]] - eye[[5, 4]], axis=1).sum()
+    return float(heights / max(2.0 * np.linalg.norm(eye[0] - eye[3]), 1e-9))
+
+
+def _unit(value: Any) -> NDArray[np.float64]:
+    return np.clip(np.asarray(value, np.float64), 0.0, 1.0)

@@ -62,7 +62,9 @@ class FeatureOptions:
         if self.smooth not in list(Smoothing):
             raise InvalidRequest(unknown("smoothing", self.smooth, list(Smoothing)))
         if not (math.isfinite(self.focal_px) and 0.0 <= self.focal_px <= MAX_FOCAL_PX):
-            raise InvalidRequest(f"focal_px is {self.focal_px}, it must be above 0 and at most {MAX_FOCAL_PX:g}; 0: none")
+            raise InvalidRequest(
+                f"focal_px is {self.focal_px}, it must be above 0 and at most {MAX_FOCAL_PX:g}; 0: none"
+            )
 
     @classmethod
     def of(cls, features: FeaturesLike, points: int = 0, smooth: str = Smoothing.NONE, focal_px: float = 0.0) -> Self:

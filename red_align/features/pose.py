@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from functools import cache
 from importlib import resources
 
@@ -11,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from red_align.features.values import Pose
-from red_align.geometry import Points
+from red_align.geometry import Points, angles_of
 
 FIRST = 17
 """The head has iBUG's points from here on: those of the jaw follow the outline, and have no fixed place on a head."""
@@ -59,31 +58,8 @@ def head_pose(points: Points, width: int, height: int, focal_px: float = 0.0) ->
     turn, shift = _start(target, inverse, focal, (width - 1) / 2.0, (height - 1) / 2.0)
     camera = np.array([[focal, 0.0, (width - 1) / 2.0], [0.0, focal, (height - 1) / 2.0], [0.0, 0.0, 1.0]])
     _, turn, shift = cv2.solvePnP(source, target, camera, None, turn, shift, True, cv2.SOLVEPNP_ITERATIVE)
-    return pose_of(cv2.Rodrigues(turn)[0], shift[:, 0], focal)
-
-
-def pose_of(rotation: NDArray[np.float64], translation: NDArray[np.float64], focal_px: float) -> Pose:
-    """Angles of a rotation: R = Rz(roll) Ry(-yaw) Rx(-pitch) about the camera's axes.
-
-    Args:
-        rotation: float64 [3, 3], from the head's axes to the camera's.
-        translation: float64 [3], millimetres.
-        focal_px: Goes with them, pixels.
-    """
-    r = np.asarray(rotation, np.float64)
-    yaw = math.asin(min(max(float(r[2, 0]), -1.0), 1.0))
-    pitch, roll = -math.atan2(float(r[2, 1]), float(r[2, 2])), math.atan2(float(r[1, 0]), float(r[0, 0]))
-    degrees = (math.degrees(angle) for angle in (yaw, pitch, roll))
-    return Pose(*degrees, np.asarray(translation, np.float64), focal_px, r)
-
-
-def rotation_of(yaw: float, pitch: float, roll: float) -> NDArray[np.float64]:
-    """The rotation of angles in degrees, float64 [3, 3]: the inverse of ``pose_of``."""
-    a, b, c = -math.radians(yaw), -math.radians(pitch), math.radians(roll)
-    about_x = np.array([[1, 0, 0], [0, math.cos(b), -math.sin(b)], [0, math.sin(b), math.cos(b)]])
-    about_y = np.array([[math.cos(a), 0, math.sin(a)], [0, 1, 0], [-math.sin(a), 0, math.cos(a)]])
-    about_z = np.array([[math.cos(c), -math.sin(c), 0], [math.sin(c), math.cos(c), 0], [0, 0, 1]])
-    return np.asarray(about_z @ about_y @ about_x)
+    yaw, pitch, roll = angles_of(cv2.Rodrigues(turn)[0])
+    return Pose(yaw, pitch, roll, shift[:, 0], focal)
 
 
 def project(shape: NDArray[np.float64], pose: Pose, width: int, height: int) -> NDArray[np.float64]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,20 +15,6 @@ from red_align.schemes import IBUG7, PointScheme
 EYES = (tuple(range(36, 42)), tuple(range(42, 48)))
 """Points of the eyes among iBUG's 68: that on the left of the picture (the person's right), that on its right."""
 NOSE_TIP, MOUTH_CORNERS = 30, (48, 54)
-
-
-class NamedPoints(Protocol):
-    """What an answer says of its points: a PointScheme, or a part of one."""
-
-    @property
-    def name(self) -> str:
-        """Such as ``ibug68``."""
-        ...
-
-    @property
-    def num_points(self) -> int:
-        """How many there are."""
-        ...
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,30 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from red_align.geometry import rotation_of
+
+COEFFICIENTS = (
+    "eyeBlinkLeft",
+    "eyeBlinkRight",
+    "eyeWideLeft",
+    "eyeWideRight",
+    "browInnerUp",
+    "browOuterUpLeft",
+    "browOuterUpRight",
+    "browDownLeft",
+    "browDownRight",
+    "mouthSmileLeft",
+    "mouthSmileRight",
+    "mouthFrownLeft",
+    "mouthFrownRight",
+    "mouthStretchLeft",
+    "mouthStretchRight",
+    "mouthPucker",
+    "mouthFunnel",
+    "jawOpen",
+)
+"""Names of an expression's coefficients, in this order; ARKit's blend shapes of the same meaning."""
+
 
 @dataclass(frozen=True, slots=True)
 class Pose:
@@ -23,7 +47,6 @@ class Pose:
         translation: float64 [3], the point between the outer eye corners in the camera frame, for a head whose outer
             eye corners are 90 mm apart.
         focal_px: Focal length that was given or assumed, pixels.
-        rotation: float64 [3, 3], from the head's axes (those of the camera for a face at 0, 0, 0) to the camera's.
 
     Example:
         >>> import red_align
@@ -38,7 +61,11 @@ class Pose:
     roll: float
     translation: NDArray[np.floating[Any]]
     focal_px: float
-    rotation: NDArray[np.floating[Any]]
+
+    @property
+    def rotation(self) -> NDArray[np.float64]:
+        """From the head's axes (those of the camera for a face at 0, 0, 0) to the camera's, float64 [3, 3]."""
+        return rotation_of(self.yaw, self.pitch, self.roll)
 
 
 @dataclass(frozen=True, slots=True)
