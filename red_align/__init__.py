@@ -31,6 +31,8 @@ if TYPE_CHECKING:
         Unauthenticated,
         UnreadableMedia,
     )
+    from red_align.features.options import FeatureOptions
+    from red_align.features.values import Alignment, Expression, Pose
     from red_align.formats.save import save
     from red_align.frames import Face, Frame, FrameResult, FrameStatus, Landmarks, StreamEnd, VideoInfo
     from red_align.geometry import FaceBox
@@ -43,13 +45,16 @@ if TYPE_CHECKING:
 __version__ = "0.2.0"
 
 __all__ = [
+    "Alignment",
     "AsyncClient",
     "Client",
     "ClipLandmarks",
     "ClipTrack",
     "DecodeLimits",
+    "Expression",
     "Face",
     "FaceBox",
+    "FeatureOptions",
     "Frame",
     "FrameResult",
     "FrameStatus",
@@ -59,6 +64,7 @@ __all__ = [
     "NoFrames",
     "NoVideoStream",
     "Overloaded",
+    "Pose",
     "RedAlignError",
     "ServerUnreachable",
     "StreamEnd",
@@ -96,6 +102,8 @@ _MODULES = {
         "Unauthenticated",
         "UnreadableMedia",
     ),
+    "red_align.features.options": ("FeatureOptions",),
+    "red_align.features.values": ("Alignment", "Expression", "Pose"),
     "red_align.formats.save": ("save",),
     "red_align.frames": ("Face", "Frame", "FrameResult", "FrameStatus", "Landmarks", "StreamEnd", "VideoInfo"),
     "red_align.geometry": ("FaceBox",),

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from red_align.errors import RedAlignError
+from red_align.features.values import Alignment, Expression, Pose
 from red_align.geometry import FaceBox
 from red_align.yuv import YuvImage
 
@@ -79,6 +80,9 @@ class Face:
         score: Mean confidence of its points, 0 to 1.
         landmarks: Its points.
         reacquired: Whether it was lost and is found again in this frame under its number.
+        pose: Of the head; None where it was not asked for (``FeatureOptions``), as with all that follows.
+        expression: Coefficients by their names, 0 to 1, and the openings of eyes and mouth.
+        alignment: The similarity to a crop for face recognition, and the crop itself.
 
     Example:
         >>> import red_align
@@ -93,6 +97,9 @@ class Face:
     score: float
     landmarks: Landmarks
     reacquired: bool = False
+    pose: Pose | None = None
+    expression: Expression | None = None
+    alignment: Alignment | None = None
 
 
 class FrameStatus(StrEnum):

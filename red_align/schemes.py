@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib import resources
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,6 +57,20 @@ class Contour:
         """Pairs of points that are joined."""
         ends = self.points[1:] + (self.points[:1] if self.closed else ())
         return tuple(zip(self.points, ends, strict=False))
+
+
+class NamedPoints(Protocol):
+    """What an answer says of its points: a PointScheme, or a part of one."""
+
+    @property
+    def name(self) -> str:
+        """Such as ``ibug68``."""
+        ...
+
+    @property
+    def num_points(self) -> int:
+        """How many there are."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from red_align.cli.parser import Parser, align_parser
 from red_align.cli.reports import BarReport, JsonReport, Report, set_up_logs
 from red_align.cli.sources import Choices, Here, There, expected_frames, opened
 from red_align.errors import RedAlignError
+from red_align.features.options import FeatureOptions
 from red_align.formats.files import open_file
 from red_align.formats.names import OVERLAY
 
@@ -39,13 +40,14 @@ def align(arguments: Sequence[str], commands: Sequence[str]) -> int:
     report = JsonReport() if options.json_logs else BarReport(options.quiet, len(clips) > 1)
     try:
         plans = plan_outputs(clips, options.output, options.format, options.overlay)
+        features = FeatureOptions.of(options.features, options.points, options.smooth, options.focal_px)
     except BadPattern as error:
         parser.error(str(error))
     except RedAlignError as error:
         report.failed(None, error)
         return FAILED
     overlays = any(output.format.name == OVERLAY for plan in plans for output in plan)
-    choices = Choices(options.max_faces, options.stride, 1 if overlays else options.parallel)
+    choices = Choices(options.max_faces, options.stride, 1 if overlays else options.parallel, features)
     statuses = set()
     try:
         with _place(options) as place:
@@ -97,7 +99,7 @@ def _align_one(clip: Clip, plan: Sequence[Output], place: Here | There, choices:
     try:
         with opened(clip, place, choices) as results, contextlib.ExitStack() as stack:
             report.begin(clip.name, expected_frames(clip, choices.stride))
-            files = [stack.enter_context(open_file(out.path, out.format, results.scheme)) for out in plan]
+            files = [stack.enter_context(open_file(out.path, out.format, results.scheme, results.features)) for out in plan]
             for file in files:
                 file.begin(results.video)
             for result in results:

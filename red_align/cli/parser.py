@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
+from red_align.features.options import FEATURES, Smoothing
 from red_align.formats.names import FORMATS
 from red_align.names import unknown
 
@@ -123,12 +124,33 @@ def align_parser() -> Parser:
         metavar="N",
         help="parts of a long video to follow side by side (default 1; not with an overlay)",
     )
+    _add_feature_options(parser.add_argument_group("features"))
     add_engine_options(parser.add_argument_group("engine, on this machine"))
     server = parser.add_argument_group("server")
     server.add_argument("--server", metavar="URL", help="track there: grpc://HOST:8081, grpcs://HOST:8081 (TLS)")
     server.add_argument("--key", help="API key of the server (or the environment variable RED_ALIGN_KEY)")
     server.add_argument("--ca", metavar="FILE", help="PEM file of the authority that vouches for the server")
     return parser
+
+
+def _add_feature_options(parser: argparse._ArgumentGroup) -> None:
+    parser.add_argument(
+        "--features", default="", metavar="NAMES", help=f"beside the points: {', '.join(FEATURES)}; several with commas"
+    )
+    parser.add_argument(
+        "--points", type=int, default=0, metavar="N", help="5, 7, 51 or 68 points of each face (default 68)"
+    )
+    parser.add_argument(
+        "--smooth",
+        type=one_of("smoothing", list(Smoothing)),
+        choices=list(Smoothing),
+        metavar="HOW",
+        default="none",
+        help="steadier points: look_ahead (no delay of points, for clips) or one_euro (default none)",
+    )
+    parser.add_argument(
+        "--focal-px", type=float, default=0.0, metavar="PX", help="of the camera (default: the frame's longer side)"
+    )
 
 
 def _add_output_options(parser: argparse._ArgumentGroup) -> None:

@@ -9,7 +9,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -21,10 +21,12 @@ from red_align.cli.clips import Clip
 from red_align.cli.reports import ran_on
 from red_align.clip.tracking import ClipTrack, track
 from red_align.errors import EmptyBody
+from red_align.features.options import FeatureOptions
 from red_align.frames import FrameResult, StreamEnd, VideoInfo
 from red_align.media.live import LiveReader, open_camera, open_stream
 from red_align.media.reader import DecodeLimits
 from red_align.schemes import PointScheme
+from red_align.tracking.options import feature_stage
 from red_align.tracking.tracker import Tracker
 
 if TYPE_CHECKING:
@@ -41,11 +43,13 @@ class Choices:
         max_faces: Most faces to track at once.
         stride: Every stride-th frame is processed.
         parallel: Parts of a long video that are tracked side by side, at most.
+        features: What faces are to have beside their points, and which points.
     """
 
     max_faces: int = 1
     stride: int = 1
     parallel: int = 1
+    features: FeatureOptions = field(default_factory=FeatureOptions)
 
 
 class Here:
@@ -67,11 +71,13 @@ class Here:
             stride=choices.stride,
             parallel=choices.parallel,
             engine=self._engine,
+            features=choices.features,
         )
 
     def live(self, reader: LiveReader, choices: Choices) -> ClipTrack:
         """Open a camera or stream."""
-        return ClipTrack(reader, Tracker(choices.max_faces, engine=self._engine), choices.stride)
+        stage = feature_stage(choices.features, self._engine.info.scheme, live=True)
+        return ClipTrack(reader, Tracker(choices.max_faces, engine=self._engine), choices.stride, stage)
 
 
 class There:

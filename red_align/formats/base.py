@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from red_align.frames import FrameResult, StreamEnd, VideoInfo
-    from red_align.schemes import PointScheme
+    from red_align.schemes import NamedPoints
 
 
 class Writer(Protocol):
@@ -39,10 +40,9 @@ class Format:
         suffixes: Of its files, in lower case with their dot; the first is the usual one.
         media_type: In HTTP.
         about: What it is, for people.
-        writer: Module and class of its Writer, which takes a PointScheme; empty for overlays, which need the frames.
+        writer: Module and class of its Writer, which takes what ``make`` takes; empty for overlays, which need the frames.
         tells_end: Whether the text itself says if the clip was complete.
         binary: Whether it is no text.
-        features: Names of the features that it shows, and that are to be computed for it.
     """
 
     name: str
@@ -52,17 +52,18 @@ class Format:
     writer: str = ""
     tells_end: bool = False
     binary: bool = False
-    features: tuple[str, ...] = ()
 
-    def make(self, scheme: PointScheme) -> Writer:
+    def make(self, scheme: NamedPoints, features: Sequence[str] = ()) -> Writer:
         """A writer for one clip.
 
         Args:
-            scheme: Of the clip's points.
+            scheme: Name and number of the clip's points.
+            features: Names of the features that its faces have.
 
         Raises:
+            InvalidRequest: The format has no room for one of the features, or needs points that are not there.
             MissingExtra: A package is not installed.
         """
         module, _, name = self.writer.partition(":")
-        made: Writer = getattr(import_module(module), name)(scheme)
+        made: Writer = getattr(import_module(module), name)(scheme, features)
         return made

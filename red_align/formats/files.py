@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
@@ -14,13 +15,11 @@ from red_align.formats.names import OVERLAY, PTS, format_of, format_of_path, suf
 from red_align.formats.pts import PtsFolder
 from red_align.frames import FrameResult, StreamEnd, VideoInfo
 from red_align.media.overlay import OverlayWriter
-from red_align.schemes import PointScheme
+from red_align.schemes import NamedPoints
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-    from red_align.clip.tracking import ClipTrack
 
 
 class Pictured(Protocol):
@@ -124,13 +123,14 @@ class OverlayFile(ResultFile):
         self._exits.__exit__(kind, error, trace)
 
 
-def open_file(path: Path | None, form: Format, scheme: PointScheme) -> ResultFile:
+def open_file(path: Path | None, form: Format, scheme: NamedPoints, features: Sequence[str] = ()) -> ResultFile:
     """Open a file for results.
 
     Args:
         path: The file; for ``pts`` a folder where its name has not the suffix ``.zip``; None for the standard output.
         form: Its format.
-        scheme: Of the clip's points.
+        scheme: Name and number of the clip's points.
+        features: Names of the features that its faces have.
 
     Returns:
         The file, for a ``with`` block.
@@ -147,7 +147,7 @@ def open_file(path: Path | None, form: Format, scheme: PointScheme) -> ResultFil
     if is_folder(path, form):
         assert path is not None
         return FolderFile(path)
-    return ResultFile(path, form.make(scheme))
+    return ResultFile(path, form.make(scheme, features))
 
 
 def is_folder(path: Path | None, form: Format) -> bool:
@@ -187,13 +187,3 @@ def check_writable(path: Path, form: Format) -> None:
     if not path.parent.is_dir():
         raise InvalidRequest(f"there is no folder {path.parent} to write {path.name} in")
 
-
-def write_all(clip: ClipTrack, files: list[ResultFile]) -> None:
-    """Write a clip to files that are open, frame by frame."""
-    for file in files:
-        file.begin(clip.video)
-    for result in clip:
-        for file in files:
-            file.frame(result, clip)
-    for file in files:
-        file.finish(clip.end)

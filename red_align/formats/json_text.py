@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
 
 from red_align.frames import FrameResult, StreamEnd, VideoInfo
 from red_align.media.serialization import end_values, frame_values, video_values
-from red_align.schemes import PointScheme
+from red_align.schemes import NamedPoints
 
 
 class JsonWriter:
     """One JSON object: scheme, video, frames, and the fields of the end."""
 
-    def __init__(self, scheme: PointScheme) -> None:
+    def __init__(self, scheme: NamedPoints, features: Sequence[str] = ()) -> None:
         self._scheme = scheme.name
         self._separator = b""
 
@@ -36,7 +36,7 @@ class JsonWriter:
 class NdjsonWriter:
     """Lines with ``type`` header, frame, error (a frame that has no points but a reason) and end."""
 
-    def __init__(self, scheme: PointScheme) -> None:
+    def __init__(self, scheme: NamedPoints, features: Sequence[str] = ()) -> None:
         self._scheme = scheme.name
 
     def begin(self, video: VideoInfo) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import PurePath
 
 from red_align.errors import InvalidRequest, NotAcceptable
@@ -36,7 +36,6 @@ FORMATS = {
             "text/csv; charset=utf-8",
             "OpenFace's columns, head pose among them",
             f"{_HOME}.openface:CsvWriter",
-            features=("pose",),
         ),
         Format(
             "parquet",
@@ -45,7 +44,6 @@ FORMATS = {
             "the columns of csv and the confidence of each point, for pandas, Polars and DuckDB",
             f"{_HOME}.parquet:ParquetWriter",
             binary=True,
-            features=("pose",),
         ),
         Format(
             PTS,
@@ -61,7 +59,6 @@ FORMATS = {
             "text/vtt; charset=utf-8",
             "WebVTT: a cue for each blink and each time a mouth is open",
             f"{_HOME}.subtitles:VttWriter",
-            features=("expression",),
         ),
         Format(
             "srt",
@@ -69,7 +66,6 @@ FORMATS = {
             "application/x-subrip; charset=utf-8",
             "the same as SubRip",
             f"{_HOME}.subtitles:SrtWriter",
-            features=("expression",),
         ),
         Format(
             OVERLAY,
@@ -115,11 +111,12 @@ def suffixes() -> list[str]:
     return [suffix for form in FORMATS.values() for suffix in form.suffixes]
 
 
-def format_of_accept(accept: str) -> Format:
+def format_of_accept(accept: str, forms: Sequence[Format] = tuple(FORMATS.values())) -> Format:
     """The format that a client takes, by the ``Accept`` header of RFC 9110.
 
     Args:
         accept: The header; empty where there is none.
+        forms: Formats that can be answered; the first is the default.
 
     Returns:
         The format of the type that it likes best; of several the one that it names first.
@@ -129,12 +126,12 @@ def format_of_accept(accept: str) -> Format:
     """
     wanted = sorted(_ranges(accept), key=lambda pair: -pair[1])
     for media_range, quality in wanted:
-        for form in FORMATS.values() if quality > 0 else ():
+        for form in forms if quality > 0 else ():
             if _matches(media_range, form.media_type.partition(";")[0]):
                 return form
     if not wanted:
-        return FORMATS[DEFAULT]
-    types = ", ".join(form.media_type.partition(";")[0] for form in FORMATS.values())
+        return forms[0]
+    types = ", ".join(form.media_type.partition(";")[0] for form in forms)
     raise NotAcceptable(f"none of the types in Accept can be answered: ask for one of {types}, or */*")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,10 +10,11 @@ import orjson
 
 from red_align.errors import MissingExtra
 from red_align.formats.gathered import Gathered
-from red_align.formats.openface import POSE, pose_of
+from red_align.formats.openface import POSE, Poses, check_room
 from red_align.frames import Face, FrameResult, StreamEnd, VideoInfo
+from red_align.media.feature_values import cells, columns_of
 from red_align.media.serialization import end_values, video_values
-from red_align.schemes import PointScheme
+from red_align.schemes import NamedPoints
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -21,34 +23,38 @@ GROUP_ROWS = 1024
 """Rows that are gathered before they are written: two megabytes."""
 METADATA = b"red_align"
 """Key in the file's metadata, whose value is a JSON object of scheme, video and the fields of the end."""
+_HEAD = {"frame": "int64", "timestamp": "float64", "status": "string"}
+_FACE = {"face_id": "int64", "confidence": "float64", "success": "int8", "reacquired": "bool"}
+_BOX = ("box_x", "box_y", "box_w", "box_h")
 
 
 class ParquetWriter:
     """Rows as in the CSV, at full precision; where a frame shows no face, values are null and not zero."""
 
-    def __init__(self, scheme: PointScheme) -> None:
+    def __init__(self, scheme: NamedPoints, features: Sequence[str] = ()) -> None:
         try:
-            import pyarrow.parquet
+            import pyarrow.parquet as pq
         except ImportError as error:
             raise MissingExtra('parquet needs pyarrow: pip install "red-align[parquet]"') from error
-        self._scheme = scheme
+        check_room(features)
         self._about: dict[str, Any] = {"scheme": scheme.name}
-        self._columns = _columns(scheme.num_points)
+        self._poses = Poses(scheme)
+        self._schema = _schema(scheme.num_points, columns_of(features))
+        self._no_face = [None, None, 0, False] + [None] * (len(self._schema) - len(_HEAD) - len(_FACE))
         self._rows: list[list[Any]] = []
         self._out = Gathered()
-        self._file = pyarrow.parquet.ParquetWriter(self._out, _schema(self._columns), compression="zstd")
+        self._file: Any = pq.ParquetWriter(self._out, self._schema, compression="zstd")
 
     def begin(self, video: VideoInfo) -> bytes:
         """See Writer."""
+        self._poses.size = (video.width, video.height)
         self._about["video"] = video_values(video)
         return self._out.take()
 
     def frame(self, result: FrameResult) -> bytes:
         """See Writer."""
         head = [result.index + 1, result.time_s, str(result.status)]
-        self._rows += [head + _values(face) for face in result.faces]
-        if not result.faces:
-            self._rows.append(head + [None, None, 0, False] + [None] * (len(self._columns) - len(head) - 4))
+        self._rows += [head + self._values(face) for face in result.faces] or [head + self._no_face]
         if len(self._rows) >= GROUP_ROWS:
             self._flush()
         return self._out.take()
@@ -60,39 +66,32 @@ class ParquetWriter:
         self._file.close()
         return self._out.take()
 
+    def _values(self, face: Face) -> list[Any]:
+        """In the order of the columns, from ``face_id`` on."""
+        box = face.box
+        return [
+            *(face.track_id, face.score, 1, face.reacquired, box.x, box.y, box.w, box.h),
+            *(self._poses.of(face) or [None] * len(POSE)),
+            *np.asarray(face.landmarks.points, np.float64).T.reshape(-1).tolist(),
+            *np.asarray(face.landmarks.confidence, np.float32).tolist(),
+            *cells(face),
+        ]
+
     def _flush(self) -> None:
-        if not self._rows:
-            return
         import pyarrow as pa
 
-        schema = _schema(self._columns)
-        arrays = [pa.array(column, kind.type) for column, kind in zip(zip(*self._rows, strict=True), schema)]
-        self._file.write_batch(pa.record_batch(arrays, schema=schema))
-        self._rows.clear()
+        if self._rows:
+            columns = zip(zip(*self._rows, strict=True), self._schema, strict=True)
+            arrays = [pa.array(values, column.type) for values, column in columns]
+            self._file.write_batch(pa.record_batch(arrays, schema=self._schema))
+            self._rows.clear()
 
 
-def _columns(num_points: int) -> dict[str, str]:
-    """Types by name."""
-    columns = {"frame": "int64", "timestamp": "float64", "status": "string"}
-    columns |= {"face_id": "int64", "confidence": "float64", "success": "int8", "reacquired": "bool"}
-    columns |= dict.fromkeys(("box_x", "box_y", "box_w", "box_h", *POSE), "float64")
-    columns |= dict.fromkeys((f"{axis}_{i}" for axis in "xy" for i in range(num_points)), "float64")
-    return columns | dict.fromkeys((f"confidence_{i}" for i in range(num_points)), "float32")
-
-
-def _values(face: Face) -> list[Any]:
-    """In the order of the columns, from ``face_id`` on."""
-    box, pose = face.box, pose_of(face)
-    return [
-        *(face.track_id, face.score, 1, face.reacquired, box.x, box.y, box.w, box.h),
-        *(pose if pose is not None else [None] * len(POSE)),
-        *np.asarray(face.landmarks.points, np.float64).T.reshape(-1).tolist(),
-        *np.asarray(face.landmarks.confidence, np.float32).tolist(),
-    ]
-
-
-def _schema(columns: dict[str, str]) -> pa.Schema:
+def _schema(num_points: int, features: Sequence[str]) -> pa.Schema:
     import pyarrow as pa
 
-    kinds = {"bool": pa.bool_()}
-    return pa.schema([(name, kinds.get(kind) or pa.type_for_alias(kind)) for name, kind in columns.items()])
+    points = [f"{axis}_{i}" for axis in "xy" for i in range(num_points)]
+    kinds = _HEAD | _FACE | dict.fromkeys((*_BOX, *POSE, *points), "float64")
+    kinds |= dict.fromkeys((f"confidence_{i}" for i in range(num_points)), "float32")
+    kinds |= dict.fromkeys(features, "float64")
+    return pa.schema([(name, pa.type_for_alias(kind)) for name, kind in kinds.items()])

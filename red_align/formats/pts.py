@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from red_align.clip.columns import TrackColumns
 from red_align.datasets.pts import pts_text
 from red_align.formats.gathered import Gathered
 from red_align.frames import FrameResult, FrameStatus, StreamEnd, VideoInfo
-from red_align.schemes import PointScheme
+from red_align.schemes import NamedPoints
 
 FOLDER = "annot"
 
@@ -45,7 +45,7 @@ class PtsNames:
 class PtsZipWriter:
     """A zip of ``.pts`` files. Its table of contents grows by half a kilobyte a frame and face until it ends."""
 
-    def __init__(self, scheme: PointScheme) -> None:
+    def __init__(self, scheme: NamedPoints, features: Sequence[str] = ()) -> None:
         self._names = PtsNames()
         self._out = Gathered()
         self._zip = zipfile.ZipFile(self._out, "w", zipfile.ZIP_DEFLATED, compresslevel=1)

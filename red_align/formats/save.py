@@ -11,12 +11,18 @@ import numpy as np
 from red_align.clip.landmarks import NO_TRACK, ClipLandmarks
 from red_align.clip.tracking import ClipTrack
 from red_align.errors import InvalidRequest
+from red_align.features.subsets import SUBSETS
+from red_align.features.values import COEFFICIENTS, Alignment, Expression, Pose
 from red_align.formats.base import Format
-from red_align.formats.files import check_writable, chosen_format, open_file, write_all
+from red_align.formats.files import check_writable, chosen_format, open_file
 from red_align.formats.names import OVERLAY
 from red_align.frames import Face, FrameResult, FrameStatus, Landmarks, StreamEnd
 from red_align.geometry import FaceBox
-from red_align.schemes import PointScheme, scheme_of_count
+from red_align.schemes import NamedPoints, scheme_of_count
+
+
+NO_FOCAL = 0.0
+"""Of poses that are saved from arrays, which do not keep their focal length."""
 
 
 def save(clip: ClipTrack | ClipLandmarks, path: str | os.PathLike[str], format: str = "") -> StreamEnd:
@@ -56,17 +62,20 @@ def save(clip: ClipTrack | ClipLandmarks, path: str | os.PathLike[str], format: 
     check_writable(out, form)
     if isinstance(clip, ClipLandmarks):
         return _save_arrays(clip, out, form)
-    with clip, open_file(out, form, clip.scheme) as file:
-        write_all(clip, [file])
+    with clip, open_file(out, form, clip.scheme, clip.features) as file:
+        file.begin(clip.video)
+        for result in clip:
+            file.frame(result, clip)
+        file.finish(clip.end)
     return clip.end
 
 
 def _save_arrays(clip: ClipLandmarks, out: Path, form: Format) -> StreamEnd:
     if form.name == OVERLAY:
         raise InvalidRequest("an overlay needs the clip's frames: save what red_align.track gives, not red_align.align")
-    scheme = _scheme(clip)
+    scheme, features = _scheme(clip), feature_names(clip)
     end = StreamEnd(clip.complete, len(clip.index), clip.warnings)
-    with open_file(out, form, scheme) as file:
+    with open_file(out, form, scheme, features) as file:
         file.begin(clip.video)
         for result in results(clip):
             file.frame(result, _NoPictures())
@@ -87,19 +96,51 @@ def results(clip: ClipLandmarks) -> Iterator[FrameResult]:
 
 
 def _face(clip: ClipLandmarks, row: int, column: int) -> Face:
+    pose = expression = alignment = None
+    if clip.pose is not None:
+        yaw, pitch, roll, *translation = clip.pose[row, column].tolist()
+        pose = Pose(yaw, pitch, roll, np.array(translation), NO_FOCAL)
+    if clip.expression is not None:
+        expression = expression_of_columns({name: values[row, column] for name, values in clip.expression.items()})
+    if clip.alignment is not None:
+        crop = clip.crops[row][column] if clip.crops is not None else b""
+        alignment = Alignment(clip.alignment[row, column], crop)
     return Face(
         int(clip.track_ids[row, column]),
         FaceBox(*clip.boxes[row, column].tolist()),
         float(clip.scores[row, column]),
         Landmarks(clip.points[row, column], clip.confidence[row, column]),
         bool(clip.reacquired[row, column]),
+        pose,
+        expression,
+        alignment,
     )
 
 
-def _scheme(clip: ClipLandmarks) -> PointScheme:
-    scheme = scheme_of_count(clip.points.shape[2])
+def expression_of_columns(values: dict[str, float]) -> Expression:
+    """An expression from the values that ClipLandmarks has by name."""
+    return Expression(
+        float(values["eye_opening_left"]),
+        float(values["eye_opening_right"]),
+        float(values["mouth_opening"]),
+        bool(values["eye_closed_left"]),
+        bool(values["eye_closed_right"]),
+        int(values["blink_count"]),
+        {name: float(values[name]) for name in COEFFICIENTS},
+    )
+
+
+def feature_names(clip: ClipLandmarks) -> tuple[str, ...]:
+    """Names of the features that a clip holds."""
+    arrays = {"pose": clip.pose, "expression": clip.expression, "alignment": clip.alignment, "crop": clip.crops}
+    return tuple(name for name, array in arrays.items() if array is not None)
+
+
+def _scheme(clip: ClipLandmarks) -> NamedPoints:
+    count = clip.points.shape[2]
+    scheme = scheme_of_count(count) or SUBSETS.get(count)
     if scheme is None:
-        raise InvalidRequest(f"no scheme has {clip.points.shape[2]} points")
+        raise InvalidRequest(f"no scheme has {count} points")
     return scheme
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from red_align.formats.events import Event, EventFinder
 from red_align.frames import FrameResult, StreamEnd, VideoInfo
-from red_align.schemes import PointScheme
+from red_align.schemes import NamedPoints
 
 
 class SrtWriter:
@@ -13,31 +15,33 @@ class SrtWriter:
     head = ""
     separator = ","
 
-    def __init__(self, scheme: PointScheme) -> None:
-        self._finder = EventFinder(scheme)
+    def __init__(self, scheme: NamedPoints, features: Sequence[str] = ()) -> None:
+        self._finder = EventFinder(scheme, tuple(features))
         self._waiting: list[Event] = []
         self._count = 0
 
     def begin(self, video: VideoInfo) -> bytes:
         """See Writer."""
-        self._finder.frame_s = 1.0 / video.frame_rate if video.frame_rate > 0 else 0.04
+        self._finder.size = (video.width, video.height)
         return self.head.encode()
 
     def frame(self, result: FrameResult) -> bytes:
         """See Writer."""
         self._waiting += self._finder.add(result)
-        return self._cues(self._finder.oldest_s)
+        return self._cues(self._finder.settled_s)
 
     def finish(self, end: StreamEnd) -> bytes:
         """See Writer."""
         self._waiting += self._finder.close()
-        return self._cues(None)
+        return self._cues(float("inf"))
 
-    def _cues(self, before_s: float | None) -> bytes:
-        """Cues that none can come before any more: those that began before ``before_s``, or all."""
-        ready = [event for event in self._waiting if before_s is None or event.start_s < before_s]
-        self._waiting = [event for event in self._waiting if event not in ready]
-        return "".join(map(self._cue, sorted(ready, key=lambda event: (event.start_s, event.face_id)))).encode()
+    def _cues(self, settled_s: float) -> bytes:
+        """Cues that none can come before any more."""
+        ready = sorted(
+            (event for event in self._waiting if event.start_s < settled_s), key=lambda e: (e.start_s, e.face_id)
+        )
+        self._waiting = [event for event in self._waiting if event.start_s >= settled_s]
+        return "".join(map(self._cue, ready)).encode()
 
     def _cue(self, event: Event) -> str:
         self._count += 1

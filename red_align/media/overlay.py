@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from fractions import Fraction
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
-import av
-import av.error
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from red_align.errors import InvalidRequest
 from red_align.frames import Face, FrameResult, VideoInfo
+from red_align.media.encoder import VideoEncoder
 from red_align.media.reader import DecodeLimits, open_media
 from red_align.schemes import scheme_of_count
 
@@ -98,7 +96,7 @@ class OverlayWriter:
         self._written = 0
         self._part.touch()  # FFmpeg would open it with the first frame only.
         try:
-            self._encoder = None if self._picture else _Encoder(self._part, video.frame_rate)
+            self._encoder = None if self._picture else VideoEncoder(self._part, video.frame_rate)
         except BaseException:
             self._part.unlink()
             raise
@@ -196,38 +194,3 @@ def _pixel(point: NDArray[np.floating], scale: int) -> tuple[int, int]:
     """A frame point in the enlarged picture, in OpenCV's fixed-point form."""
     x, y = (np.asarray(point, np.float64) + 0.5) * scale - 0.5
     return round(float(x) * 2**_SUB), round(float(y) * 2**_SUB)
-
-
-class _Encoder:
-    """H.264 in the container that the name asks for; frames keep their times."""
-
-    def __init__(self, path: Path, rate: float) -> None:
-        self._base = Fraction(1, 90_000)
-        self._last = -1
-        try:
-            self._container: Any = av.open(str(path), "w")
-            self._stream: Any = self._container.add_stream("libx264", rate=Fraction(rate or 25).limit_denominator(1001))
-        except (av.error.FFmpegError, ValueError) as error:
-            raise InvalidRequest(f"no overlay can be written as {path.suffix or 'a file without suffix'}") from error
-        self._stream.pix_fmt = "yuv420p"
-        self._stream.options = {"crf": "18", "preset": "fast"}
-        self._stream.codec_context.time_base = self._base
-
-    def write(self, image: Image, time_s: float) -> None:
-        image = image[: image.shape[0] // 2 * 2, : image.shape[1] // 2 * 2]  # 4:2:0 needs even sides.
-        if not self._stream.codec_context.is_open:
-            self._stream.height, self._stream.width = image.shape[:2]
-        width, height = self._stream.width, self._stream.height
-        if image.shape[:2] != (height, width):  # A clip whose frames change their size.
-            image = np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
-        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
-        self._last = max(round(time_s / self._base), self._last + 1)  # Containers take no time twice.
-        frame.pts, frame.time_base = self._last, self._base
-        self._container.mux(self._stream.encode(frame))
-
-    def close(self, *, finish: bool) -> None:
-        try:
-            if finish and self._last >= 0:
-                self._container.mux(self._stream.encode())
-        finally:
-            self._container.close()
