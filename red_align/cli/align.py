@@ -17,7 +17,7 @@ from red_align.engine.base import ModelInfo
 from red_align.engine.default import load_engine
 from red_align.engine.providers import CPU
 from red_align.engine.variants import Precision
-from red_align.features.options import FeatureOptions
+from red_align.features.options import NO_FEATURES, FeatureOptions
 from red_align.frames import StreamEnd
 from red_align.media.overlay import OverlayWriter
 from red_align.media.writers import WRITERS
@@ -53,7 +53,7 @@ class AlignJob:
     precision: Precision | None = None
     model: str | None = None
     parallel: int = 1
-    features: FeatureOptions = FeatureOptions()
+    features: FeatureOptions = NO_FEATURES
     quiet: bool = False
 
 

@@ -90,8 +90,8 @@ class ClipLandmarks:
         Returns:
             One row a face and frame, in order of time: ``frame`` (int64, from 1), ``face_id`` (int64, the track id),
             ``timestamp`` (float64, seconds), ``confidence`` (float64, the face's score, 0 to 1), ``success`` (int64,
-            1), then ``x_0`` ... and ``y_0`` ... (float64, pixels as in ``points``), ``reacquired`` (int64, 0 or 1), and the
-            columns of features (float64): ``pose_yaw`` ..., ``eye_opening_left`` ..., ``align_0`` ....
+            1), then ``x_0`` ... and ``y_0`` ... (float64, pixels as in ``points``), ``reacquired`` (int64, 0 or 1), and
+            the columns of features (float64): ``pose_yaw`` ..., ``eye_opening_left`` ..., ``align_0`` ....
             A frame without a face has one row with face_id -1, success 0, reacquired 0, and NaN for the rest, where the
             CSV files have zeros.
 

@@ -34,7 +34,7 @@ MEASURES = (
     "mouth_gap",
     "mouth_opening",
 )
-"""Ratio of each eye, heights of brows over the eyes, mouth corners below the nose and away from the middle, lips' gap."""
+"""Ratios of the eyes, heights of brows over them, mouth corners below the nose and off the middle, the lips' gap."""
 USUAL: Measures = np.array([0.33, 0.33, 0.235, 0.265, 0.265, 0.263, 0.263, 0.255, 0.255, 0.293, 0.293, 0.0, 0.0])
 """Measures of a neutral face: medians of 440 labelled faces with closed mouths."""
 
@@ -110,8 +110,8 @@ def coefficients(values: Measures, neutral: Measures) -> dict[str, float]:
     stretch = _unit((out - 0.01) / 0.08) * (1.0 - smile)
     pucker = float(_unit(narrow))
     values_in_order = (
-        *_unit((0.92 - ratio) / 0.5),
-        *_unit((ratio - 1.1) / 0.4),
+        *_unit((0.95 - ratio) / 0.22),
+        *_unit((ratio - 1.08) / 0.3),
         float(_unit(up[0] / 0.10)),
         *_unit(up[1:3] / 0.10),
         *_unit(-up[3:5] / 0.07),
@@ -139,12 +139,12 @@ class Neutral:
     """
 
     _SHARE = np.array([0.8, 0.8, *[0.5] * 9, 0.0, 0.0])
-    _RATE = np.array([0.12, 0.12, *[0.03] * 9, 0.0, 0.0])  # a second
+    _RATE = np.array([0.05, 0.05, *[0.015] * 9, 0.0, 0.0])  # a second
     _REACH = np.array([0.12, 0.12, *[0.06] * 9, 0.0, 0.0])
 
     def __init__(self) -> None:
         self.values = USUAL.copy()
-        self._age_s = 0.0
+        self._age_s = -1.0
 
     def update(self, values: Measures, gap_s: float) -> Measures:
         """The neutral face after one more frame.
@@ -154,6 +154,8 @@ class Neutral:
             gap_s: Time since the last one, seconds.
         """
         gap_s = min(max(gap_s, 0.0), 0.2)
+        if self._age_s < 0.0:  # Eyes are mostly open, and how wide differs most between people.
+            self._age_s, self.values[:2] = 0.0, values[:2]
         # Faster in the first seconds, when nothing is known of this face.
         step = self._RATE * gap_s * (1.0 + 4.0 / (1.0 + self._age_s))
         self._age_s += gap_s

@@ -1,7 +1,7 @@
 """Steadier points of clips, whose future is known: no delay of the points.
 
 A parabola in time is fitted to the frames around each one (Savitzky and Golay 1964, here by the frames' own times), and
-its value there is the steadier point. Corrections larger than trembling fade out, so that blinks and lips keep their size.
+its value there is the steadier point. Corrections larger than trembling fade, so that blinks and lips keep their size.
 """
 
 from __future__ import annotations

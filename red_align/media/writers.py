@@ -84,6 +84,7 @@ class CsvWriter:
         if "crop" in features:
             raise InvalidRequest("a table has no room for crops; take json or ndjson, or the feature alignment alone")
         self._num_points, self._columns = scheme.num_points, columns_of(features)
+        self._features = tuple(features)
 
     def begin(self, video: VideoInfo) -> bytes:
         """See Writer."""
@@ -106,7 +107,7 @@ class CsvWriter:
         for face in result.faces:
             points = np.asarray(face.landmarks.points, np.float64)
             values = ",".join(f"{v:.2f}" for v in points.T.reshape(-1))
-            more = "".join("," + text(value) for value in cells(face)) if self._columns else ""
+            more = "".join("," + text(value) for value in cells(face, self._features)) if self._columns else ""
             yield start.format(face.track_id) + f"{face.score:.3f},1,{values},{face.reacquired:d}{more}\n"
         if not result.faces:
             zeros = ",".join(["0.00"] * (2 * self._num_points)) + ",0" * (1 + len(self._columns))

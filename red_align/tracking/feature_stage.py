@@ -167,7 +167,8 @@ class FeatureStage:
             points, confidence = face.landmarks.points, face.landmarks.confidence
             if options.wants("pose", "expression"):
                 pose = head_pose(points, *self._size, options.focal_px)
-                expression = self._expression(face, pose, result.time_s) if options.wants("expression") else None
+                wanted = options.wants("expression")
+                expression = self._expression(face, pose, result.time_s) if pose is not None and wanted else None
                 face = replace(face, pose=pose if options.wants("pose") else None, expression=expression)
             if subset is not None:
                 face = replace(face, landmarks=Landmarks(subset.points(points), subset.confidence(confidence)))
