@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -124,7 +124,7 @@ class ClipLandmarks:
         }
         names = [f"{axis}_{i}" for axis in "xy" for i in range(num_points)]
         values = self.points[frame, column].transpose(0, 2, 1).reshape(len(frame), 2 * num_points)
-        tail = {"reacquired": self.reacquired[frame, column].astype(np.int64)}
+        tail: dict[str, NDArray[Any]] = {"reacquired": self.reacquired[frame, column].astype(np.int64)}
         tail |= {name: values[frame, column] for name, values in self._tables()}
         return pd.concat([pd.DataFrame(head), pd.DataFrame(values, columns=names), pd.DataFrame(tail)], axis=1)
 

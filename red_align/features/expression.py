@@ -57,7 +57,7 @@ def frontal(points: Points, pose: Pose) -> NDArray[np.float64]:
     depth = head_shape()[:, 2]
     flat = seen - depth[:, None] * r[:2, 2]
     turned = flat @ np.linalg.inv(r[:2, :2]).T
-    return (turned - (turned[36 - FIRST] + turned[45 - FIRST]) / 2.0) / EYE_CORNERS_MM
+    return np.asarray((turned - (turned[36 - FIRST] + turned[45 - FIRST]) / 2.0) / EYE_CORNERS_MM)
 
 
 def measures(front: NDArray[np.float64]) -> Measures:

@@ -36,7 +36,7 @@ def steady(window: NDArray[np.float64], times: NDArray[np.float64], at: int, uni
         first -= 1
     while last < min(len(times) - 1, at + REACH) and times[last + 1] - times[last] <= LONGEST_GAP_S:
         last += 1
-    now = window[at]
+    now: NDArray[np.float64] = window[at]
     if last - first < 3:
         return now
     offsets = tuple(np.round(times[first : last + 1] - times[at], 4).tolist())

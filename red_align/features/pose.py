@@ -62,11 +62,11 @@ def head_pose(points: Points, width: int, height: int, focal_px: float = 0.0) ->
     source, inverse = _rigid()
     turn, shift = _start(target, inverse, focal, (width - 1) / 2.0, (height - 1) / 2.0)
     camera = np.array([[focal, 0.0, (width - 1) / 2.0], [0.0, focal, (height - 1) / 2.0], [0.0, 0.0, 1.0]])
-    found, turn, shift = cv2.solvePnP(source, target, camera, None, turn, shift, True, cv2.SOLVEPNP_ITERATIVE)
-    if not found or float(shift[2, 0]) <= 0.0:
+    found, turned, shifted = cv2.solvePnP(source, target, camera, None, turn, shift, True, cv2.SOLVEPNP_ITERATIVE)
+    if not found or float(shifted[2, 0]) <= 0.0:
         return None
-    yaw, pitch, roll = angles_of(cv2.Rodrigues(turn)[0])
-    return Pose(yaw, pitch, roll, shift[:, 0], focal)
+    yaw, pitch, roll = angles_of(np.asarray(cv2.Rodrigues(turned)[0], np.float64))
+    return Pose(yaw, pitch, roll, np.asarray(shifted[:, 0], np.float64), focal)
 
 
 def project(shape: NDArray[np.float64], pose: Pose, width: int, height: int) -> NDArray[np.float64]:
@@ -104,4 +104,4 @@ def _start(
     depth = focal / max(float(sizes.mean()), 1e-9)
     x, y = affine[:, 3]
     shift = np.array([[(x - cx) / focal * depth], [(y - cy) / focal * depth], [depth]])
-    return cv2.Rodrigues(rotation)[0], shift
+    return np.asarray(cv2.Rodrigues(rotation)[0], np.float64), shift

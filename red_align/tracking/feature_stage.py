@@ -144,7 +144,9 @@ class FeatureStage:
         return replace(result, faces=faces) if faces else result
 
     def _steady_points(self, face: Face, at: int) -> NDArray[np.float64]:
-        points, times, place = [], [], 0
+        points: list[NDArray[np.float64]] = []
+        times: list[float] = []
+        place = 0
         for number, other in enumerate(self._waiting):
             same = next((f for f in other.faces if f.track_id == face.track_id), None)
             if (same is None or same.reacquired) and number > at:

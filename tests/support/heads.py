@@ -26,8 +26,8 @@ class Head:
     def __init__(self, points: Points) -> None:
         left, top, zoom = int(points[27, 0]) - 96, int(points[27, 1]) - 84, SIDE // 192
         picture = astronaut()[max(top, 0) : top + 192, left : left + 192]
-        picture = cv2.copyMakeBorder(picture, max(-top, 0), 0, 0, 0, cv2.BORDER_REPLICATE)
-        self._picture = np.asarray(cv2.resize(picture, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC), np.uint8)
+        above = cv2.copyMakeBorder(picture, max(-top, 0), 0, 0, 0, cv2.BORDER_REPLICATE)
+        self._picture = np.asarray(cv2.resize(above, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC), np.uint8)
         points = (np.asarray(points, np.float64) - (left, top)) * zoom + (zoom - 1) / 2.0
         pose = head_pose(points, SIDE, SIDE)
         assert pose is not None

@@ -80,4 +80,4 @@ def test_info_lists_them_and_a_face_without_them_has_none(stub: Stub) -> None:
     info = stub.GetInfo(pb.GetInfoRequest())
     assert list(info.features.names) == ["pose", "expression", "alignment", "crop"]
     face = stream(stub, pb.FeatureOptions(), 1)[0].frame.faces[0]
-    assert not (face.HasField("pose") or face.HasField("expression") or face.HasField("alignment"))
+    assert [face.HasField(name) for name in ("pose", "expression", "alignment")] == [False] * 3

@@ -67,7 +67,12 @@ def test_json_has_them_and_they_come_back(results: list[FrameResult]) -> None:
     values = orjson.loads(orjson.dumps(frame_values(results[3])))
     face, back = results[3].faces[0], frame_from_values(values).faces[0]
     assert set(values["faces"][0]["pose"]) == {"yaw", "pitch", "roll", "translation", "focal_px"}
-    assert face.pose and face.expression and face.alignment and back.pose and back.expression and back.alignment
+    assert face.pose is not None
+    assert back.pose is not None
+    assert face.expression is not None
+    assert back.expression is not None
+    assert face.alignment is not None
+    assert back.alignment is not None
     assert back.pose.yaw == pytest.approx(face.pose.yaw, abs=0.006)
     assert back.pose.translation == pytest.approx(face.pose.translation, abs=0.06)
     assert back.expression.coefficients == face.expression.coefficients
