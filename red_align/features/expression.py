@@ -139,7 +139,7 @@ class Neutral:
     """
 
     _SHARE = np.array([0.8, 0.8, *[0.5] * 9, 0.0, 0.0])
-    _RATE = np.array([0.05, 0.05, *[0.015] * 9, 0.0, 0.0])  # a second
+    _RATE = np.array([0.05, 0.05, *[0.003] * 9, 0.0, 0.0])  # a second
     _REACH = np.array([0.12, 0.12, *[0.06] * 9, 0.0, 0.0])
 
     def __init__(self) -> None:
