@@ -35,11 +35,11 @@ MEASURES = (
     "mouth_opening",
 )
 """Ratios of the eyes, heights of brows over them, mouth corners below the nose and off the middle, the lips' gap."""
-USUAL: Measures = np.array([0.33, 0.33, 0.235, 0.265, 0.265, 0.263, 0.263, 0.255, 0.255, 0.293, 0.293, 0.0, 0.0])
+USUAL: Measures = np.array([0.33, 0.33, 0.196, 0.248, 0.248, 0.227, 0.227, 0.252, 0.252, 0.3, 0.3, 0.0, 0.0])
 """Measures of a neutral face: medians of 440 labelled faces with closed mouths."""
 
 
-def frontal(points: Points, pose: Pose) -> NDArray[np.float64]:
+def frontal(points: Points, pose: Pose, width: int, height: int) -> NDArray[np.float64]:
     """Points 17 to 67 as they would lie in a picture of the face from the front.
 
     Each point is taken to be as deep as that of the standard head. Beyond some 45 degrees of yaw the hidden half of a
@@ -48,14 +48,17 @@ def frontal(points: Points, pose: Pose) -> NDArray[np.float64]:
     Args:
         points: [68, 2], iBUG's, pixels of the upright frame.
         pose: Of this face.
+        width: Of the frame, pixels.
+        height: Likewise.
 
     Returns:
         float64 [51, 2] in shares of the distance of the outer eye corners, x to the person's left, y down.
     """
-    r, scale = pose.rotation, pose.focal_px / pose.translation[2]
-    seen = np.asarray(points, np.float64)[FIRST:] / scale
-    depth = head_shape()[:, 2]
-    flat = seen - depth[:, None] * r[:2, 2]
+    r, shape = pose.rotation, head_shape()
+    away = shape @ r[2] + pose.translation[2]
+    middle = np.array([(width - 1) / 2.0, (height - 1) / 2.0])
+    seen = (np.asarray(points, np.float64)[FIRST:] - middle) * (away / pose.focal_px)[:, None]
+    flat = seen - pose.translation[:2] - shape[:, 2:] * r[:2, 2]
     turned = flat @ np.linalg.inv(r[:2, :2]).T
     return np.asarray((turned - (turned[36 - FIRST] + turned[45 - FIRST]) / 2.0) / EYE_CORNERS_MM)
 

@@ -179,7 +179,7 @@ class FeatureStage:
 
     def _expression(self, face: Face, pose: Pose, time_s: float) -> Expression:
         known = self._known(face, time_s)
-        values = measures(frontal(face.landmarks.points, pose))
+        values = measures(frontal(face.landmarks.points, pose, *self._size))
         shares = coefficients(values, known.neutral.update(values, time_s - known.time_s))
         known.eyes.update(shares["eyeBlinkLeft"], shares["eyeBlinkRight"], time_s)
         known.time_s = time_s

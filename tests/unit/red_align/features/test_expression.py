@@ -26,14 +26,14 @@ def shares(shape: NDArray[np.float64], yaw: float = 0.0, pitch: float = 0.0) -> 
     pose = Pose(yaw, pitch, 10.0, np.array([20.0, -30.0, 700.0]), 640.0)
     points = np.zeros((68, 2))
     points[FIRST:] = project(shape, pose, 640, 480)
-    return coefficients(measures(frontal(points, pose)), neutral())
+    return coefficients(measures(frontal(points, pose, 640, 480)), neutral())
 
 
 def neutral() -> NDArray[np.float64]:
     pose = Pose(0.0, 0.0, 10.0, np.array([20.0, -30.0, 700.0]), 640.0)
     points = np.zeros((68, 2))
     points[FIRST:] = project(moved(LOWER_LIP, down=UP * 4.0), pose, 640, 480)
-    return measures(frontal(points, pose))
+    return measures(frontal(points, pose, 640, 480))
 
 
 @pytest.mark.parametrize(
