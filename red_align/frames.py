@@ -80,9 +80,9 @@ class Face:
         score: Mean confidence of its points, 0 to 1.
         landmarks: Its points.
         reacquired: Whether it was lost and is found again in this frame under its number.
-        pose: Of the head; None where it was not asked for (``FeatureOptions``), as with all that follows.
-        expression: Coefficients by their names, 0 to 1, and the openings of eyes and mouth.
-        alignment: The similarity to a crop for face recognition, and the crop itself.
+        pose: Where the head is and how it is turned; None where it was not asked for, as with the next two.
+        expression: What the face does.
+        alignment: The similarity to the picture that face recognition takes, and the picture.
 
     Example:
         >>> import red_align

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,8 +91,8 @@ class ClipLandmarks:
         Returns:
             One row a face and frame, in order of time: ``frame`` (int64, from 1), ``face_id`` (int64, the track id),
             ``timestamp`` (float64, seconds), ``confidence`` (float64, the face's score, 0 to 1), ``success`` (int64,
-            1), then ``x_0`` ... and ``y_0`` ... (float64, pixels as in ``points``), ``reacquired`` (int64, 0 or 1), and the
-            columns of features (float64): ``pose_yaw`` ..., ``eye_opening_left`` ..., ``align_0`` ....
+            1), then ``x_0`` ... and ``y_0`` ... (float64, pixels as in ``points``), ``reacquired`` (int64, 0 or 1), and
+            the columns of features (float64): ``pose_yaw`` ..., ``eye_opening_left`` ..., ``align_0`` ....
             A frame without a face has one row with face_id -1, success 0, reacquired 0, and NaN for the rest, where the
             CSV files have zeros.
 
@@ -125,7 +125,7 @@ class ClipLandmarks:
         }
         names = [f"{axis}_{i}" for axis in "xy" for i in range(num_points)]
         values = self.points[frame, column].transpose(0, 2, 1).reshape(len(frame), 2 * num_points)
-        tail = {"reacquired": self.reacquired[frame, column].astype(np.int64)}
+        tail: dict[str, NDArray[Any]] = {"reacquired": self.reacquired[frame, column].astype(np.int64)}
         tail |= {name: values[frame, column] for name, values in self._tables()}
         return pd.concat([pd.DataFrame(head), pd.DataFrame(values, columns=names), pd.DataFrame(tail)], axis=1)
 

@@ -220,8 +220,8 @@ def track(
         parallel: Parts of a long video that are tracked side by side, at most; 1 for none. Points then differ a little
             behind the joint of two parts, ``image`` is not to be had, and the default engine is another one. Not with
             crops, which need the frames.
-        features: What faces are to have beside their points, such as ``"pose,expression,alignment"``; FeatureOptions for
-            fewer or steadier points. Smoothing by look-ahead gives results four frames later.
+        features: What faces are to have beside their points, such as ``"pose,expression,alignment"``; FeatureOptions
+            for fewer or steadier points. Smoothing by look-ahead gives results four frames later.
 
     Returns:
         An iterator of FrameResult. Points and boxes are in pixels of the upright frame, float64; (0, 0) is the centre

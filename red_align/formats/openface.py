@@ -30,7 +30,7 @@ class CsvWriter:
     def __init__(self, scheme: NamedPoints, features: Sequence[str] = ()) -> None:
         check_room(features)
         self._num_points, self._columns = scheme.num_points, columns_of(features)
-        self._poses = Poses(scheme)
+        self._poses, self._features = Poses(scheme), tuple(features)
 
     def begin(self, video: VideoInfo) -> bytes:
         """See Writer."""
@@ -53,7 +53,7 @@ class CsvWriter:
         for face in result.faces:
             pose = ",".join(f"{v:.{d}f}" for v, d in zip(self._poses.of(face) or [0] * 6, _DECIMALS, strict=True))
             points = ",".join(f"{v:.2f}" for v in np.asarray(face.landmarks.points, np.float64).T.reshape(-1))
-            more = "".join("," + text(value) for value in cells(face)) if self._columns else ""
+            more = "".join("," + text(value) for value in cells(face, self._features)) if self._columns else ""
             yield start.format(face.track_id) + f"{face.score:.3f},1,{pose},{points},{face.reacquired:d}{more}\n"
         if not result.faces:
             zeros = ["0"] * len(POSE) + ["0.00"] * (2 * self._num_points) + ["0"] * (1 + len(self._columns))

@@ -38,7 +38,7 @@ class ParquetWriter:
             raise MissingExtra('parquet needs pyarrow: pip install "red-align[parquet]"') from error
         check_room(features)
         self._about: dict[str, Any] = {"scheme": scheme.name}
-        self._poses = Poses(scheme)
+        self._poses, self._features = Poses(scheme), tuple(features)
         self._schema = _schema(scheme.num_points, columns_of(features))
         self._no_face = [None, None, 0, False] + [None] * (len(self._schema) - len(_HEAD) - len(_FACE))
         self._rows: list[list[Any]] = []
@@ -74,7 +74,7 @@ class ParquetWriter:
             *(self._poses.of(face) or [None] * len(POSE)),
             *np.asarray(face.landmarks.points, np.float64).T.reshape(-1).tolist(),
             *np.asarray(face.landmarks.confidence, np.float32).tolist(),
-            *cells(face),
+            *cells(face, self._features),
         ]
 
     def _flush(self) -> None:
