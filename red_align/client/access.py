@@ -111,6 +111,8 @@ class Access:
         for path in (self.ca, *(self.certificate or ())):
             if path is not None and not Path(path).is_file():
                 raise InvalidRequest(f"there is no file {os.fspath(path)}: certificates and keys are PEM files")
+        if not callable(self.token):
+            self.headers()  # A key that cannot be sent is found here.
         if self.proxy and not self.proxy.startswith("http://"):
             raise InvalidRequest(f"{self.proxy!r} is no HTTP proxy: write http://HOST:PORT")
 

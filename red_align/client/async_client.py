@@ -66,7 +66,6 @@ class AsyncClient:
         need_grpc("red_align.AsyncClient")
         self._addresses = parse_addresses(server)
         self._access = Access(key, token, ca, certificate, server_name, proxy, connect_s, timeout_s)
-        self._access.headers()  # A key that cannot be sent is found here.
         self._reconnect_s = reconnect_s
         self._connections: dict[Address, AsyncConnection] = {}
 
@@ -214,16 +213,16 @@ class AsyncClient:
         from red_align.client.wire.connection import AsyncConnection
 
         choices = StreamChoices(
-            max_faces=max_faces,
-            colour=colour,
-            jpeg_quality=jpeg_quality,
-            frame_rate=frame_rate,
-            latest=latest,
-            max_age_ms=max_age_ms,
-            window=window,
-            resume_every=resume_every,
-            stream_id=stream_id,
-            resume_token=resume_token,
+            max_faces,
+            colour,
+            jpeg_quality,
+            frame_rate,
+            latest,
+            max_age_ms,
+            window,
+            resume_every,
+            stream_id,
+            resume_token,
         )
         attempts = Attempts(self._addresses, self._reconnect_s)
         access = self._access

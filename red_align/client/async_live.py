@@ -45,7 +45,7 @@ class AsyncLiveStream(AsyncIterator[FrameResult]):
         attempts: Attempts,
         connect: Callable[[], AsyncConnection],
     ) -> None:
-        self._frames, self._pictures, self._session = frames, pictures, session
+        self._source, self._pictures, self._session = _Source(frames), pictures, session
         self._attempts, self._connect = attempts, connect
         self._changed = asyncio.Condition()
         self._closed = False
@@ -83,7 +83,7 @@ class AsyncLiveStream(AsyncIterator[FrameResult]):
                 await self._open_connection()
             except RedAlignError as error:
                 await self._lose(error)
-        self._attempts.succeeded()
+        self._attempts.connected()
         self._feeding = asyncio.create_task(self._feed())
         return self
 
@@ -122,11 +122,9 @@ class AsyncLiveStream(AsyncIterator[FrameResult]):
             if self._call is None:
                 await self._begin()
             response = await self._response()
-        except grpc.RpcError as error:
-            if self._connection is not None and not self._closed:
-                await self._lose(error_of(error, self._connection.address, self._connection.access))
         except RedAlignError as error:
-            await self._lose(error)
+            if not self._closed:
+                await self._lose(error)
         else:
             if response is not None:
                 await self._take(response)
@@ -135,18 +133,20 @@ class AsyncLiveStream(AsyncIterator[FrameResult]):
         """The next one; None after a while without one. Whoever cancels this takes nothing from the stream."""
         if self._call is None or self._connection is None:
             return None
-        if self._reading is None:
-            self._reading = asyncio.ensure_future(self._call.read())
-        done, _ = await asyncio.wait({self._reading}, timeout=_LOOK_S)
         access, address = self._connection.access, self._connection.address
+        reading = self._reading = self._reading or asyncio.ensure_future(self._call.read())
+        done, _ = await asyncio.wait({reading}, timeout=_LOOK_S)
         if not done:
             if self._session.awaits and time.monotonic() - self._progress_s >= access.timeout_s:
                 raise ServerTimeout(f"{address} gave no answer for {access.timeout_s:g} s (timeout_s)")
             return None
-        reading, self._reading = self._reading, None
-        if reading.cancelled():
-            raise ServerUnreachable(f"the connection to {address} broke")
-        response = reading.result()
+        self._reading = None
+        try:
+            response = reading.result()
+        except grpc.RpcError as error:
+            raise error_of(error, address, access) from error
+        except asyncio.CancelledError as error:  # of the call
+            raise ServerUnreachable(f"the connection to {address} broke") from error
         if response is grpc.aio.EOF:
             raise ServerUnreachable("the server ended the stream before its time")
         return response  # type: ignore[no-any-return]
@@ -243,12 +243,11 @@ class AsyncLiveStream(AsyncIterator[FrameResult]):
 
     async def _feed(self) -> None:
         """Take frames from their source."""
-        source = _Source(self._frames)
         try:
             while True:
                 async with self._changed:
                     await self._changed.wait_for(lambda: self._session.has_room)
-                given = await source.next()
+                given = await self._source.next()
                 if given is _OVER:
                     break
                 message = await asyncio.to_thread(self._pictures.message, given)
@@ -257,7 +256,7 @@ class AsyncLiveStream(AsyncIterator[FrameResult]):
         except Exception as error:
             self._source_error = error  # Raised where the results of the frames before it are taken.
         finally:
-            await source.close()
+            await self._source.close()
             self._session.ended = True
             await self._notify()
 

@@ -39,17 +39,22 @@ class Attempts:
         self._addresses, self._give_up_s = addresses, give_up_s
         self._at = self._failures = 0
         self._since: float | None = None
-        self._refused: set[Address] = set()
-        self._begun = False
+        self._refused: dict[Address, BadResumeToken] = {}
+        self._begun = self._answered = False
 
     @property
     def address(self) -> Address:
         """The server to try now."""
         return self._addresses[self._at]
 
-    def succeeded(self) -> None:
-        """The server at ``address`` did what it was asked."""
+    def connected(self) -> None:
+        """The server at ``address`` is there and fits: the stream is under way."""
         self._failures, self._since, self._begun = 0, None, True
+
+    def succeeded(self) -> None:
+        """The server at ``address`` answered."""
+        self.connected()
+        self._answered = True
         self._refused.clear()
 
     def failed(self, error: RedAlignError, now_s: float) -> float:
@@ -70,16 +75,18 @@ class Attempts:
         self._failures += 1
         self._since = now_s if self._since is None else self._since
         if isinstance(error, BadResumeToken):
-            self._refused.add(self.address)
-            if self._refused == set(self._addresses):
+            self._refused[self.address] = error
+            if self._refused.keys() == set(self._addresses):
                 raise _not_theirs(error)
         self._at = (self._at + 1) % len(self._addresses)
         rounds, left = divmod(self._failures, len(self._addresses))
-        if not self._begun:
+        if not self._begun or (isinstance(error, Overloaded) and not self._answered):
             if rounds:
                 raise error
             return 0.0
         if now_s - self._since >= self._give_up_s:
+            for refusal in self._refused.values():  # Who is there, and does not know the stream, says most.
+                raise _not_theirs(refusal)
             error.message = f"the stream could not go on for {self._give_up_s:g} s: {error.message}"
             error.args = (error.message,)
             raise error

@@ -52,7 +52,7 @@ class ClipChoices:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class StreamChoices:
     """What a live stream asks for.
 

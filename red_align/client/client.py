@@ -68,7 +68,6 @@ class Client:
         need_grpc("red_align.Client")
         self._addresses = parse_addresses(server)
         self._access = Access(key, token, ca, certificate, server_name, proxy, connect_s, timeout_s)
-        self._access.headers()  # A key that cannot be sent is found here.
         self._reconnect_s = reconnect_s
         self._connections: dict[Address, Connection] = {}
         self._lock = threading.Lock()
@@ -137,12 +136,12 @@ class Client:
                 clip.check_size(info.max_upload_bytes)
                 upload = ClipCall(connection, clip, choices)
                 opened = ServerClip(upload, clip, choices, info.points)
-            except RedAlignError as error:
+            except BaseException as error:
                 self._forget(attempts.address)
                 if upload is not None:
                     upload.close()
-                    if not choices.may_repeat(clip):
-                        raise
+                if not isinstance(error, RedAlignError) or (upload is not None and not choices.may_repeat(clip)):
+                    raise
                 if not (connection.proven and isinstance(error, ServerUnreachable)):
                     attempts.failed(error, 0.0)
             else:
@@ -259,16 +258,16 @@ class Client:
         from red_align.client.wire.connection import Connection
 
         choices = StreamChoices(
-            max_faces=max_faces,
-            colour=colour,
-            jpeg_quality=jpeg_quality,
-            frame_rate=frame_rate,
-            latest=latest,
-            max_age_ms=max_age_ms,
-            window=window,
-            resume_every=resume_every,
-            stream_id=stream_id,
-            resume_token=resume_token,
+            max_faces,
+            colour,
+            jpeg_quality,
+            frame_rate,
+            latest,
+            max_age_ms,
+            window,
+            resume_every,
+            stream_id,
+            resume_token,
         )
         attempts = Attempts(self._addresses, self._reconnect_s)
         access = self._access

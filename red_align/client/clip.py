@@ -19,6 +19,7 @@ from red_align.client.wire.connection import Connection
 from red_align.client.wire.messages import frame_result, stream_end, video_info
 from red_align.client.wire.statuses import error_of
 from red_align.clip.tracking import ClipTrack
+from red_align.conversion import to_rgb
 from red_align.errors import InvalidRequest
 from red_align.frames import Frame, FrameResult, StreamEnd, VideoInfo
 from red_align.media.reader import DecodeLimits, Reader, open_media
@@ -73,6 +74,8 @@ class ServerClip(ClipTrack):
             raise InvalidRequest("no frame was processed yet")
         if self._image is None:
             self._image = self._decoded(self._result.index)
+        if self._image is None:
+            raise InvalidRequest(f"frame {self._result.index} does not decode here")
         return self._image
 
     def __next__(self) -> FrameResult:
@@ -102,18 +105,18 @@ class ServerClip(ClipTrack):
         """
         self._at_close.append(call)
 
-    def _decoded(self, index: int) -> NDArray[np.uint8]:
+    def _decoded(self, index: int) -> NDArray[np.uint8] | None:
         if self._source.path is None or self._choices.stream_id or self._choices.resume_token:
             raise InvalidRequest(
                 "images are to be had of a clip that was sent as a path, and is no segment of a stream"
             )
         if self._local_frames is None:
             self._local = open_media(self._source.path, DecodeLimits())
-            self._local_frames = self._local.frames(self._choices.stride)
+            self._local_frames = self._local.frames(self._choices.stride, planes=True)
         for frame in self._local_frames:
-            if frame.index == index and frame.image is not None:
-                return frame.image
-        raise InvalidRequest(f"frame {index} does not decode here")
+            if frame.index == index and frame.error is None:
+                return frame.image if frame.planes is None else to_rgb(frame.planes)
+        return None
 
 
 class ClipCall:

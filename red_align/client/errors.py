@@ -28,7 +28,7 @@ class ServerUnreachable(RedAlignError):
 class ServerTimeout(RedAlignError):
     """A server is connected, and made no progress for longer than the client waits."""
 
-    code = "DEADLINE_EXCEEDED"
+    code = "UNAVAILABLE"
     reason = "SERVER_TIMEOUT"
 
 

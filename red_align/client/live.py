@@ -46,7 +46,7 @@ class LiveStream(Iterator[FrameResult]):
         attempts: Attempts,
         connect: Callable[[], Connection],
     ) -> None:
-        self._frames, self._pictures, self._session = frames, pictures, session
+        self._source, self._pictures, self._session = iter(frames), pictures, session
         self._attempts, self._connect = attempts, connect
         self._changed = threading.Condition()
         self._closed = threading.Event()
@@ -84,7 +84,7 @@ class LiveStream(Iterator[FrameResult]):
                 self._open_connection()
             except RedAlignError as error:
                 self._lose(error)
-        self._attempts.succeeded()
+        self._attempts.connected()
         for thread in self._threads:
             thread.start()
         return self
@@ -238,10 +238,9 @@ class LiveStream(Iterator[FrameResult]):
 
     def _feed(self) -> None:
         """Take frames from their source; runs in a thread."""
-        source = iter(self._frames)
         try:
             while self._wait_for_room():
-                given = next(source)
+                given = next(self._source)
                 message = self._pictures.message(given)
                 with self._changed:
                     self._session.add(given, message)
@@ -254,8 +253,8 @@ class LiveStream(Iterator[FrameResult]):
             with self._changed:
                 self._session.ended = True
                 self._changed.notify_all()
-            if self._closed.is_set() and hasattr(source, "close"):
-                source.close()  # A generator lets go of its camera.
+            if self._closed.is_set() and hasattr(self._source, "close"):
+                self._source.close()  # A generator lets go of its camera.
 
     def _wait_for_room(self) -> bool:
         with self._changed:

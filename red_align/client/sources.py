@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from io import SEEK_SET
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 from red_align.client.access import PathLike
 from red_align.errors import EmptyBody, InvalidRequest, TooLarge
@@ -90,7 +90,7 @@ def clip_bytes(source: ClipSource) -> ClipBytes:
         return ClipBytes(path, size, path.is_file())
     if not hasattr(source, "read"):
         raise InvalidRequest(f"a clip is a path, bytes or an open file, and this is a {type(source).__name__}")
-    file = cast(BinaryIO, source)
+    file = source
     if isinstance(file.read(0), str):
         raise InvalidRequest('the file was opened for text: open it with open(path, "rb")')
     seekable = bool(getattr(file, "seekable", lambda: False)())

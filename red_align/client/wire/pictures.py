@@ -16,7 +16,7 @@ from red_align.errors import InvalidRequest, TooLarge
 from red_align.v1 import face_landmarks_pb2 as pb
 
 Colour = Literal["rgb", "bgr"]
-Picture = NDArray[np.uint8] | bytes
+Picture = NDArray[Any] | bytes
 GivenFrame = Picture | tuple[Picture, float]
 _JPEG, _PNG = b"\xff\xd8\xff", b"\x89PNG"
 _ROOM = 1024

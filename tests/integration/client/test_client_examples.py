@@ -43,14 +43,14 @@ def test_a_camera_by_opencv(server: RunningServer) -> None:
     """A file stands for the camera: it gives frames as fast as they are taken, so that most are left out."""
     lines = run("camera.py", str(carphone_path()), server.grpc)
     assert 0 < len(lines) <= 120
-    assert all("s  #0 nose at " in line for line in lines)
+    assert all(" nose at " in line for line in lines)
 
 
 def test_a_network_camera(server: RunningServer) -> None:
     frames = list(carphone_frames()[:50])
     with camera(frames) as url:
         lines = run("rtsp.py", url, server.grpc)
-    assert len(lines) == len(frames)
+    assert len(lines) in (len(frames) - 1, len(frames)), "nothing says that the last picture is whole"
     assert sum(line.endswith("ok [0]") for line in lines) > 10
 
 

@@ -42,7 +42,7 @@ def check_same(theirs: red_align.ClipLandmarks, ours: red_align.ClipLandmarks) -
 def test_a_clip_has_the_values_of_the_library(client: red_align.Client, choices: dict[str, int]) -> None:
     ours = red_align.align(carphone_path(), **choices)  # type: ignore[arg-type]
     assert np.isfinite(ours.points[:, 0]).all()
-    check_same(client.align(carphone_path(), **choices), ours)
+    check_same(client.align(carphone_path(), **choices), ours)  # type: ignore[arg-type]
 
 
 def test_paths_bytes_and_open_files_are_the_same_clip(client: red_align.Client) -> None:
@@ -111,7 +111,7 @@ def test_one_call_tracks_a_clip_at_an_address(server: RunningServer) -> None:
 def refused_clips(folder: Path) -> list[tuple[object, dict[str, int], type[Exception], str]]:
     (folder / "notes.txt").write_text("a text, whatever its name\n" * 9)
     return [
-        (folder / "notes.txt", {}, red_align.UnreadableMedia, ""),
+        (folder / "notes.txt", {}, red_align.UnreadableMedia, "."),
         (write_sound(folder / "sound.m4a"), {}, red_align.NoVideoStream, "the file holds no video, only audio"),
         (folder / "none.mp4", {}, FileNotFoundError, "none.mp4"),
         (carphone_path(), {"max_faces": 99}, red_align.InvalidRequest, "max_faces is 99, it must be 1 to 8"),

@@ -81,7 +81,7 @@ def test_wrong_access_is_refused_with_a_sentence(values: dict[str, object], says
 @pytest.mark.parametrize("key", ["two words", "a\nb", "schlüssel"])
 def test_a_key_that_no_header_may_hold_is_refused(key: str) -> None:
     with pytest.raises(InvalidRequest, match="the key holds a space"):
-        Access(key=key).headers()
+        Access(key=key)
 
 
 GONE = ServerUnreachable("gone")
@@ -120,6 +120,14 @@ def test_what_was_under_way_takes_the_addresses_in_turn_with_longer_and_longer_p
     attempts.failed(GONE, 159.0)
     with pytest.raises(ServerUnreachable, match="could not go on for 60 s: gone"):
         attempts.failed(GONE, 160.0)
+
+
+def test_a_stream_that_finds_no_room_at_its_beginning_is_refused_at_once() -> None:
+    attempts = Attempts(TWO, 60.0)
+    attempts.connected()
+    assert attempts.failed(Overloaded("full"), 0.0) == 0.0
+    with pytest.raises(Overloaded, match="full"):
+        attempts.failed(Overloaded("full"), 0.0)
 
 
 def test_a_token_that_no_server_opens_ends_the_stream_with_what_to_do() -> None:

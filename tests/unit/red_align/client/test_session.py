@@ -58,13 +58,16 @@ def run(seed: int, frames: int, breaks: float, *, latest: bool, resume_every: in
     """Frames, requests, answers, failures and farewells in an order that chance makes."""
     chance = random.Random(seed)
     session = Session(pb.StreamConfig(resume_every=resume_every), latest, window=5)
+    session.ended = frames == 0
     results: list[FrameResult] = []
-    taken = 0
+    taken = steps = 0
     while session.end is None:
         server, wire = FakeServer(resume_every), list[pb.VideoFrame]()
         server.begin(session.begin().config)
         closed = False
         while session.end is None:
+            steps += 1
+            assert steps < 100_000, "it comes to no end"
             match chance.randrange(4):
                 case 0 if taken < frames and session.has_room:
                     session.add(taken, message(float(taken)))
