@@ -65,6 +65,18 @@ class UnsupportedMedia(InvalidRequest):
     reason = "UNSUPPORTED_MEDIA"
 
 
+class NotAcceptable(InvalidRequest):
+    """A client's ``Accept`` header names no type that results can be written in."""
+
+    reason = "NOT_ACCEPTABLE"
+
+
+class CameraRefused(InvalidRequest):
+    """A camera or a network stream cannot be opened; the message says what to look at."""
+
+    reason = "CAMERA_REFUSED"
+
+
 class UnreadableMedia(InvalidRequest):
     """The bytes are no video or image that can be opened.
 
@@ -262,6 +274,19 @@ class ConfigurationError(RedAlignError):
 
     code = "FAILED_PRECONDITION"
     reason = "CONFIGURATION"
+
+
+class MissingExtra(RedAlignError, ImportError):
+    """A package is not installed that this needs; the message says how to install it.
+
+    Example:
+        >>> import red_align
+        >>> issubclass(red_align.MissingExtra, ImportError)
+        True
+    """
+
+    code = "UNIMPLEMENTED"
+    reason = "MISSING_EXTRA"
 
 
 class ProviderUnavailable(ConfigurationError):

@@ -16,14 +16,14 @@ from typing import Any
 import httpx
 import pytest
 
-from red_align.errors import TooLarge
+from red_align.errors import ConfigurationError, TooLarge
 from service import lifecycle
 from service.api.rest.app import create_app
 from service.config.settings import Settings
 from service.dataplane import DataPlane
 from service.factory import make_dataplane
 from service.streams.spool import GATHER_BYTES, open_spool, run_in_thread
-from service.streams.uploads import UploadStore
+from service.streams.uploads import UploadStore, prepare_folder
 from tests.support.media import carphone_path
 from tests.support.rest import VIDEO
 
@@ -92,6 +92,28 @@ async def test_an_upload_refuses_to_grow_beyond_its_limit_and_is_removed(tmp_pat
 async def test_an_upload_is_for_this_user_alone(tmp_path: Path) -> None:
     async with UploadStore(tmp_path, 100).open() as upload:
         assert (await upload.finish()).stat().st_mode & 0o777 == 0o600
+
+
+def test_a_folder_of_another_user_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only root can give a folder away; for others the same holds with the users changed round."""
+    if os.getuid() == 0:
+        os.chown(tmp_path, 12345, -1)
+    else:
+        monkeypatch.setattr(os, "getuid", lambda: tmp_path.stat().st_uid + 1)
+    with pytest.raises(ConfigurationError, match=r"RED_TEMP_DIR: .* belongs to another user"):
+        prepare_folder(tmp_path)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give a link away")
+def test_a_link_of_another_user_to_our_folder_is_refused(tmp_path: Path) -> None:
+    """Whoever owns the link can point it elsewhere later."""
+    (tmp_path / "ours").mkdir(mode=0o700)
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path / "ours")
+    prepare_folder(link)
+    os.chown(link, 12345, -1, follow_symlinks=False)
+    with pytest.raises(ConfigurationError, match="belongs to another user"):
+        prepare_folder(link)
 
 
 async def test_a_cancelled_upload_is_removed_whenever_that_comes(tmp_path: Path) -> None:
