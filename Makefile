@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 DEV := .venv-dev
 TRITON := .venv-triton
+DOCS := .venv-docs
 DATA ?= data
 RUN ?= runs/edge
 JOBS ?= 2
@@ -11,7 +12,7 @@ export RED_HTTP_PORT ?= 8080
 export RED_GRPC_PORT ?= 8081
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve check unit test test-triton mutants lint train eval export repository bench bench-triton bench-pipeline bench-budget bench-growth bench-guard bench-streams fuzz files soak faults strangers proto compose-tool clean
+.PHONY: help demo serve check unit test test-triton mutants lint train eval export repository bench bench-triton bench-pipeline bench-budget bench-growth bench-guard bench-streams fuzz files soak faults strangers proto reference docs compose-tool clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -95,10 +96,17 @@ strangers: $(DEV)/.done ## attacks over the network, and what a tenant who strea
 proto: $(DEV)/.done ## regenerate the stubs in red_align/v1
 	PATH="$(CURDIR)/$(DEV)/bin:$$PATH" proto/generate.sh .
 
+docs: $(DOCS)/.done ## the documentation site in out/site; a broken link, anchor or menu entry fails
+	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/python -m mkdocs build --clean
+	$(DOCS)/bin/python -m docgen.site_check out/site
+
+reference: $(DEV)/.done ## write the pages of docs/reference that are made from code
+	$(DEV)/bin/python -m docgen.reference
+
 compose-tool: .compose/docker-compose ## Compose v2 without Docker, for the tests (Debian; nothing is installed)
 
 clean: ## remove the environments and what the demo wrote
-	rm -rf $(VENV) $(DEV) $(TRITON) .venv-peers out
+	rm -rf $(VENV) $(DEV) $(TRITON) $(DOCS) .venv-peers out
 
 # The environment of the service has no torch; the one of the developers has everything.
 $(VENV)/.done: pyproject.toml deploy/server/pyproject.toml
@@ -118,6 +126,11 @@ $(DEV)/.done: pyproject.toml deploy/server/pyproject.toml
 $(TRITON)/.done: tests/triton/requirements.txt
 	$(PYTHON) -m venv $(TRITON)
 	$(TRITON)/bin/python $(PIP) --requirement $<
+	touch $@
+
+$(DOCS)/.done: docs/requirements.txt
+	$(PYTHON) -m venv $(DOCS)
+	$(DOCS)/bin/python $(PIP) --requirement $<
 	touch $@
 
 # Debian's Compose v2 as a program of its own, of the first release that has it.

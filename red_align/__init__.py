@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from red_align.engine.default import load_engine
     from red_align.errors import (
         InvalidRequest,
+        MissingExtra,
         NoFrames,
         NoVideoStream,
         Overloaded,
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
         Unauthenticated,
         UnreadableMedia,
     )
+    from red_align.features.options import FeatureOptions
+    from red_align.features.values import Alignment, Expression, Pose
+    from red_align.formats.save import save
     from red_align.frames import Face, Frame, FrameResult, FrameStatus, Landmarks, StreamEnd, VideoInfo
     from red_align.geometry import FaceBox
     from red_align.media.overlay import draw
@@ -41,21 +45,26 @@ if TYPE_CHECKING:
 __version__ = "0.2.0"
 
 __all__ = [
+    "Alignment",
     "AsyncClient",
     "Client",
     "ClipLandmarks",
     "ClipTrack",
     "DecodeLimits",
+    "Expression",
     "Face",
     "FaceBox",
+    "FeatureOptions",
     "Frame",
     "FrameResult",
     "FrameStatus",
     "InvalidRequest",
     "Landmarks",
+    "MissingExtra",
     "NoFrames",
     "NoVideoStream",
     "Overloaded",
+    "Pose",
     "RedAlignError",
     "ServerUnreachable",
     "StreamEnd",
@@ -71,6 +80,7 @@ __all__ = [
     "align",
     "draw",
     "load_engine",
+    "save",
     "track",
 ]
 
@@ -83,6 +93,7 @@ _MODULES = {
     "red_align.engine.default": ("load_engine",),
     "red_align.errors": (
         "InvalidRequest",
+        "MissingExtra",
         "NoFrames",
         "NoVideoStream",
         "Overloaded",
@@ -91,6 +102,9 @@ _MODULES = {
         "Unauthenticated",
         "UnreadableMedia",
     ),
+    "red_align.features.options": ("FeatureOptions",),
+    "red_align.features.values": ("Alignment", "Expression", "Pose"),
+    "red_align.formats.save": ("save",),
     "red_align.frames": ("Face", "Frame", "FrameResult", "FrameStatus", "Landmarks", "StreamEnd", "VideoInfo"),
     "red_align.geometry": ("FaceBox",),
     "red_align.media.overlay": ("draw",),

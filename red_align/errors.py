@@ -8,7 +8,7 @@ from __future__ import annotations
 
 
 class RedAlignError(Exception):
-    """Base of all errors that a user may see.
+    """Base of all errors that a user may see; where it is raised itself, a fault of the service.
 
     Args:
         message: What is wrong, for people.
@@ -63,6 +63,18 @@ class UnsupportedMedia(InvalidRequest):
     """Neither a video nor an image by its declared type."""
 
     reason = "UNSUPPORTED_MEDIA"
+
+
+class NotAcceptable(InvalidRequest):
+    """A client's ``Accept`` header names no type that results can be written in."""
+
+    reason = "NOT_ACCEPTABLE"
+
+
+class CameraRefused(InvalidRequest):
+    """A camera or a network stream cannot be opened; the message says what to look at."""
+
+    reason = "CAMERA_REFUSED"
 
 
 class UnreadableMedia(InvalidRequest):
@@ -262,6 +274,19 @@ class ConfigurationError(RedAlignError):
 
     code = "FAILED_PRECONDITION"
     reason = "CONFIGURATION"
+
+
+class MissingExtra(RedAlignError, ImportError):
+    """A package is not installed that this needs; the message says how to install it.
+
+    Example:
+        >>> import red_align
+        >>> issubclass(red_align.MissingExtra, ImportError)
+        True
+    """
+
+    code = "UNIMPLEMENTED"
+    reason = "MISSING_EXTRA"
 
 
 class ProviderUnavailable(ConfigurationError):

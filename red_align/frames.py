@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from red_align.errors import RedAlignError
+from red_align.features.values import Alignment, Expression, Pose
 from red_align.geometry import FaceBox
 from red_align.yuv import YuvImage
 
@@ -79,6 +80,9 @@ class Face:
         score: Mean confidence of its points, 0 to 1.
         landmarks: Its points.
         reacquired: Whether it was lost and is found again in this frame under its number.
+        pose: Where the head is and how it is turned; None where it was not asked for, as with the next two.
+        expression: What the face does.
+        alignment: The similarity to the picture that face recognition takes, and the picture.
 
     Example:
         >>> import red_align
@@ -93,6 +97,9 @@ class Face:
     score: float
     landmarks: Landmarks
     reacquired: bool = False
+    pose: Pose | None = None
+    expression: Expression | None = None
+    alignment: Alignment | None = None
 
 
 class FrameStatus(StrEnum):

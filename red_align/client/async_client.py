@@ -70,7 +70,14 @@ class AsyncClient:
         self._connections: dict[Address, AsyncConnection] = {}
 
     async def info(self) -> ServerInfo:
-        """What the server says of itself; see ``Client.info``."""
+        """What the server says of itself.
+
+        Returns:
+            As ``Client.info``.
+
+        Raises:
+            RedAlignError: As ``Client.info``.
+        """
         attempts = Attempts(self._addresses, 0.0)
         while True:
             try:

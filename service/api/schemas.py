@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import cache
 from typing import Any, Literal, NotRequired, get_args, get_origin, get_type_hints, is_typeddict
 
-from pydantic import BaseModel, Field, create_model
+from pydantic import BaseModel, Field, TypeAdapter, create_model
 
-from red_align.media.shapes import AlignValues
+from red_align.media.shapes import AlignValues, EndValues, FrameValues, VideoValues
 
 
 @cache
@@ -74,6 +74,15 @@ class TrackingModel(BaseModel):
     reacquire_s: float = Field(description="Seconds after its loss within which a face found again keeps its track_id")
 
 
+class FeaturesModel(BaseModel):
+    """What faces may have beside their points."""
+
+    names: list[str] = Field(description="Values of `features`")
+    points: list[int] = Field(description="Values of `points`")
+    smooth: list[str] = Field(description="Values of `smooth`; look_ahead for clips alone")
+    coefficients: list[str] = Field(description="Names of an expression's coefficients")
+
+
 class InfoModel(BaseModel):
     """What this service is."""
 
@@ -85,6 +94,7 @@ class InfoModel(BaseModel):
     mean_shape: list[float] = Field(description="Mean face in pixels of the 128x128 crop: x0, y0, x1, y1, ...")
     limits: LimitsModel
     tracking: TrackingModel
+    features: FeaturesModel
 
 
 class StateModel(BaseModel):
@@ -106,3 +116,36 @@ class ErrorModel(BaseModel):
     """The body of every error."""
 
     error: ErrorInfoModel
+
+
+class HeaderLine(BaseModel):
+    """The first line of NDJSON."""
+
+    type: Literal["header"]
+    scheme: str = Field(description="Name of the point scheme.")
+    video: model_of(VideoValues)  # type: ignore[valid-type]
+
+
+class FrameLine(model_of(FrameValues)):  # type: ignore[misc]
+    """The line of a frame; ``error`` for one that has no points but a reason."""
+
+    type: Literal["frame", "error"]
+
+
+class EndLine(model_of(EndValues)):  # type: ignore[misc]
+    """The last line."""
+
+    type: Literal["end"]
+
+
+def published_schema(name: str) -> dict[str, Any]:
+    """The JSON Schema that is published under a name; the library's files must be the same.
+
+    Args:
+        name: ``align`` or ``ndjson``.
+    """
+    kinds = {"align": AlignModel, "ndjson": HeaderLine | FrameLine | EndLine}
+    titles = {"align": "A JSON answer of RED Align", "ndjson": "A line of an NDJSON answer of RED Align"}
+    schema = TypeAdapter(kinds[name]).json_schema(mode="serialization")
+    head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": titles[name]}
+    return {**schema, **head, "description": schema.get("description", "")}

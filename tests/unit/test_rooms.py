@@ -11,7 +11,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 STUBS = ("face_landmarks_pb2.py", "face_landmarks_pb2.pyi", "face_landmarks_pb2_grpc.py")
-ROOMS = ("red_align", "service", "red", "export", "evaluation", "benchmarks", "examples", "deploy", "tests")
+ROOMS = ("red_align", "service", "red", "export", "evaluation", "benchmarks", "examples", "deploy", "docgen", "tests")
 MOST_MODULES, MOST_LINES, MOST_LINES_OF_A_FUNCTION = 14, 325, 65
 
 

@@ -20,7 +20,7 @@ from red_align.frames import FrameResult
 from red_align.v1 import face_landmarks_pb2 as pb
 from red_align.v1 import face_landmarks_pb2_grpc as pb_grpc
 from service.api.info import info_values
-from service.api.rpc.convert import end_message, frame_message, info_message, video_message
+from service.api.rpc.convert import end_message, feature_options, frame_message, info_message, video_message
 from service.api.rpc.ending import ClientGoneError, Context, abort
 from service.api.rpc.frame_queue import FrameQueue, Waiting
 from service.dataplane import DataPlane
@@ -62,7 +62,8 @@ class FaceLandmarkServicer(pb_grpc.FaceLandmarkServiceServicer):
     ) -> AsyncGenerator[pb.AlignStreamResponse]:
         """All answers of a stream; raises GoingAway after the last one where the service shuts down."""
         dataplane = self._dataplane
-        options = StreamOptions(config.max_faces, config.stream_id, config.resume_token, tenant)
+        features = feature_options(config.features)
+        options = StreamOptions(config.max_faces, config.stream_id, config.resume_token, tenant, features)
         settings, latest = dataplane.settings, config.flow == pb.FLOW_LATEST
         queue = FrameQueue(latest=latest, limit=settings.stream_queue, idle_s=settings.stream_idle_s)
         async with (
@@ -97,6 +98,7 @@ class FaceLandmarkServicer(pb_grpc.FaceLandmarkServiceServicer):
                 asked.stream_id,
                 asked.resume_token,
                 tenant,
+                feature_options(asked.features),
                 stride=asked.stride,
                 parallel=asked.parallel,
             )

@@ -49,7 +49,7 @@ def test_the_lists_of_names_agree() -> None:
     assert sorted(typed) == sorted(NAMES)
     assert red_align.__all__ == sorted(red_align.__all__)
     assert set(red_align.__all__) <= set(dir(red_align))
-    assert set(FUNCTIONS) == {"align", "draw", "load_engine", "track"}
+    assert set(FUNCTIONS) == {"align", "draw", "load_engine", "save", "track"}
     assert set(FUNCTIONS + CLASSES) == set(NAMES)
 
 
