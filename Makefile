@@ -12,7 +12,7 @@ export RED_HTTP_PORT ?= 8080
 export RED_GRPC_PORT ?= 8081
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve check unit test test-triton mutants lint train eval export repository bench bench-triton bench-pipeline bench-budget bench-growth bench-guard bench-streams fuzz files soak faults strangers proto reference docs compose-tool clean
+.PHONY: help demo serve check unit test test-triton mutants lint train eval export repository bench bench-triton bench-pipeline bench-budget bench-growth bench-guard bench-streams fuzz files soak faults strangers proto reference docs compose-tool clean images images-test
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -102,6 +102,11 @@ docs: $(DOCS)/.done ## the documentation site in out/site; a broken link, anchor
 
 reference: $(DEV)/.done ## write the pages of docs/reference that are made from code
 	$(DEV)/bin/python -m docgen.reference
+images: ## build the gateway's image without a daemon (buildah, as root; TARGETS="gateway export")
+	deploy/images/build.sh $(or $(TARGETS),gateway)
+
+images-test: $(DEV)/.done ## run the gateway's image under podman: rights, health, a clip, a stream, SIGTERM
+	$(DEV)/bin/python -m tests.images
 
 compose-tool: .compose/docker-compose ## Compose v2 without Docker, for the tests (Debian; nothing is installed)
 

@@ -47,6 +47,12 @@ def values(stage: str, instruction: str) -> list[str]:
     return [value for name, value in stages()[stage] if name == instruction]
 
 
+def copies(stage: str) -> list[tuple[list[str], str]]:
+    """What a stage copies from the build context, and where to."""
+    lines = [line.split() for line in values(stage, "COPY") if not line.startswith("--from=")]
+    return [(words[:-1], words[-1]) for words in lines]
+
+
 @cache
 def compose_tool() -> tuple[str, ...] | None:
     for tool in ((str(ROOT / ".compose" / "docker-compose"),), ("docker", "compose"), ("docker-compose",)):
@@ -134,13 +140,36 @@ def test_the_build_context_is_what_is_copied() -> None:
     lines = (ROOT / ".dockerignore").read_text().splitlines()
     context = exclude_paths(str(ROOT), [line for line in lines if line and not line.startswith("#")])
     sent = {path for path in context if (ROOT / path).is_file()} - {"Dockerfile", ".dockerignore"}
-    copied = {
-        source for target in ("gateway", "export") for line in values(target, "COPY") for source in line.split()[:-1]
-    }
+    copied = {source for stage in stages() for sources, _ in copies(stage) for source in sources}
     for source in copied:
         assert any(path == source or path.startswith(f"{source}/") for path in sent), source
     assert [path for path in sent if not any(path == s or path.startswith(f"{s}/") for s in copied)] == []
     assert not [path for path in sent if path.endswith(".pyc")]
+
+
+@pytest.mark.parametrize("name", ["gpu", "cpu"])
+def test_what_the_exporter_is_told_to_read_lies_in_its_image(name: str) -> None:
+    command = services(name)["repository"]["command"]
+    read = [word.removeprefix("/app/") for word in command if word.startswith("/app/")]
+    places = {sources[0]: place for sources, place in copies("export")}
+    assert len(read) == 2
+    for path in read:
+        assert any(
+            path == place or path.startswith(f"{place}/") for source, place in places.items() if path.startswith(source)
+        ), path
+
+
+def test_the_gateways_image_has_no_training_code() -> None:
+    copied = {
+        source for stage in ("gateway-environment", "gateway") for sources, _ in copies(stage) for source in sources
+    }
+    assert copied & {"red", "export", "evaluation", "training"} == set()
+    assert {"red_align", "service"} <= copied
+
+
+def test_the_health_check_asks_at_the_port_that_is_set() -> None:
+    (check,) = values("gateway", "HEALTHCHECK")
+    assert "os.environ['RED_HTTP_PORT']" in check
 
 
 @pytest.mark.parametrize("name", ["gpu", "cpu"])
