@@ -1,8 +1,8 @@
 """Does a running Triton serve our repository as it must? ``python smoke.py HOST:PORT`` drives it and reports.
 
 Needs tritonclient[grpc], numpy and pillow, and ``face.png`` beside this file. Prints one line a check and ends with
-1 where one failed. Whatever the backend: points may differ by ``--tolerance`` pixels of the crop. A server that others use
-may be checked too: at most 8 sequences run at once, unless ``--full`` asks for all of its places.
+1 where one failed. Whatever the backend: points may differ by ``--tolerance`` pixels of the crop. A server that
+others use may be checked too: at most 8 sequences run at once, unless ``--full`` asks for all of its places.
 """
 
 from __future__ import annotations

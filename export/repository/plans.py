@@ -1,7 +1,7 @@
 """TensorRT plans: the commands that build them, with the ``trtexec`` of the very Triton that will load them.
 
-A plan holds for one TensorRT version and one kind of GPU, so it is built where it is served. Each is kept under a name of
-the model, the Triton version and the GPU (``red/plans/``); that of this host is the one that is served.
+A plan holds for one TensorRT version and one kind of GPU, so it is built where it is served. Each is kept under a
+name of the model, the Triton version and the GPU (``red/plans/``); that of this host is the one that is served.
 """
 
 from __future__ import annotations

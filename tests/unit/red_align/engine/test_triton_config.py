@@ -94,7 +94,10 @@ def test_fp32_on_a_gpu_keeps_all_its_bits_in_onnx_runtime(tmp_path: Path) -> Non
         write_repository(MODEL_FOLDER, tmp_path, options)
         step, acquire = configs(tmp_path)
         both = [
-            [(one.name, dict(one.parameters)) for one in c.optimization.execution_accelerators.gpu_execution_accelerator]
+            [
+                (one.name, dict(one.parameters))
+                for one in c.optimization.execution_accelerators.gpu_execution_accelerator
+            ]
             for c in (step, acquire)
         ]
         assert both[0] == both[1]
