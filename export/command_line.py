@@ -20,6 +20,17 @@ from export.repository.triton_config import Backend, ServeOptions, Strategy
 
 def run(arguments: list[str] | None = None) -> int:
     """See export.main.main."""
+    options = make_parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except (Refused, ValueError, FileNotFoundError) as error:
+        print(f"refused: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The parser of the command line; what it makes has ``run``, a step of export.commands."""
     parser = argparse.ArgumentParser(prog="red-export", description=__doc__)
     steps = parser.add_subparsers(required=True)
     _graphs(steps.add_parser("graphs", help="both ONNX graphs of a checkpoint, proven against torch"))
@@ -35,13 +46,7 @@ def run(arguments: list[str] | None = None) -> int:
     served.add_argument("url", help="gRPC address of the server, HOST:PORT")
     served.add_argument("against", type=Path, help="a checkpoint, or a folder with red.onnx, red_acquire.onnx")
     served.add_argument("--tolerance", type=float, default=0.05, help="largest difference of a point in pixels")
-    options = parser.parse_args(arguments)
-    try:
-        options.run(options)
-    except (Refused, ValueError, FileNotFoundError) as error:
-        print(f"refused: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return parser
 
 
 def _graphs(graphs: argparse.ArgumentParser) -> None:

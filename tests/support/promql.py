@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,8 @@ import promql_parser
 import yaml
 
 FILES = Path(__file__).parents[2] / "deploy" / "helm" / "red-align" / "files"
-SUFFIXES = ("_bucket", "_sum", "_count")
+SUFFIX = re.compile(r"_(bucket|sum|count)$")
+"""Of the series that a histogram has."""
 
 
 def dashboard() -> dict[str, Any]:
@@ -20,16 +22,19 @@ def dashboard() -> dict[str, Any]:
     return found
 
 
-def rules() -> list[dict[str, Any]]:
-    """All alerts."""
+def rules(kind: str) -> list[dict[str, Any]]:
+    """All rules of a kind: ``alert`` or ``record``."""
     groups = yaml.safe_load((FILES / "rules.yml").read_text())["groups"]
-    return [rule for group in groups for rule in group["rules"]]
+    return [rule for group in groups for rule in group["rules"] if kind in rule]
 
 
 def expressions() -> list[str]:
     """All of the dashboard and the alerts, with Grafana's variable filled in."""
     panels = [target["expr"] for panel in dashboard()["panels"] for target in panel.get("targets", [])]
-    return [text.replace("$__rate_interval", "1m") for text in panels + [rule["expr"] for rule in rules()]]
+    return [
+        text.replace("$__rate_interval", "1m")
+        for text in panels + [r["expr"] for kind in ("alert", "record") for r in rules(kind)]
+    ]
 
 
 def metrics() -> set[str]:

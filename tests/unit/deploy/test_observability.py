@@ -27,7 +27,7 @@ def test_the_gateways_metrics_are_all_on_the_dashboard() -> None:
         for line in Metrics().text().decode().splitlines()
         if line.startswith("# TYPE") and not line.split()[2].endswith("_created")
     }
-    asked = {name.removesuffix("_bucket") for name in promql.metrics()}
+    asked = {promql.SUFFIX.sub("", name) for name in promql.metrics()}
     assert counted - asked == set()
 
 
@@ -49,7 +49,7 @@ def test_no_panel_lies_upon_another_and_each_has_its_words() -> None:
 
 
 def test_every_alert_says_what_is_and_what_to_do() -> None:
-    rules = promql.rules()
+    rules = promql.rules("alert")
     assert len({rule["alert"] for rule in rules}) == len(rules)
     for rule in rules:
         assert set(rule) == {"alert", "expr", "for", "labels", "annotations"}

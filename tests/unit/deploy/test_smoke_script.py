@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from types import ModuleType
 
@@ -13,18 +12,12 @@ from tritonclient.grpc import model_config_pb2 as pb
 from export.repository.triton_config import ServeOptions
 from export.repository.triton_repository import write_repository
 from service.config.settings import MODEL_FOLDER
-
-SCRIPT = Path(__file__).parents[3] / "deploy" / "triton" / "smoke.py"
+from tests.support.scripts import load_script
 
 
 @pytest.fixture(scope="module")
 def smoke() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("smoke", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("deploy/triton/smoke.py")
 
 
 def exported(folder: Path, options: ServeOptions) -> pb.ModelConfig:
