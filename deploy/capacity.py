@@ -1,7 +1,7 @@
 """What streams need, and what hosts and GPUs carry: the formulas of CAPACITY.md, with its tables.
 
-`python deploy/capacity.py` prints the tables for the figures below; `--set gpu_ms_a_face=0.04 --set fps=25` puts others in
-their place, and `--write CAPACITY.md` renews the tables of that file. Python's own library is enough.
+`python deploy/capacity.py` prints the tables for the figures below; `--set gpu_ms_a_face=0.04 --set fps=25` puts others
+in their place, and `--write CAPACITY.md` renews the tables of that file. Python's own library is enough.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The calculator of capacity: its formulas by hand, its figures where they are from, and the document that shows both."""
+"""The calculator of capacity: its formulas by hand, figures as where they are from, and the document of both."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ validator = pytest.importorskip("kubernetes_validate")
 # Kinds that operators bring: their definitions are not Kubernetes's own.
 CUSTOM = {"ScaledObject", "PodMonitor", "PrometheusRule"}
 every = pytest.mark.parametrize("name", VALUES)
-on_triton = pytest.mark.parametrize("name", [name for name in VALUES if name != "embedded"])
+on_triton = pytest.mark.parametrize("name", [name for name in VALUES if name not in ("embedded", "kserve")])
 
 
 @every
@@ -225,6 +225,33 @@ def test_envoy_takes_its_configuration_and_finds_the_gateways(name: str, tmp_pat
     assert pod(workload(name, "envoy"))["terminationGracePeriodSeconds"] > drain + wait
 
 
+def test_servers_that_are_there_are_used_and_none_are_started() -> None:
+    assert objects("kserve", "StatefulSet") == []
+    (gateway,) = containers(workload("kserve", "gateway"))
+    (url,) = [one["value"] for one in gateway["env"] if one["name"] == "RED_TRITON_URL"]
+    assert url == "red-align-0-predictor:8001,red-align-1-predictor:8001"
+    (policy,) = [p for p in objects("kserve", "NetworkPolicy") if p["metadata"]["name"] == f"{RELEASE}-gateway"]
+    assert [{"port": 8001}, {"port": 8001}] in [rule["ports"] for rule in policy["spec"]["egress"]]
+
+
+def test_kserves_server_is_that_of_the_chart() -> None:
+    (service,) = yaml.safe_load_all((CHART.parents[1] / "kserve" / "inference-service.yaml").read_text())
+    predictor, ours = service["spec"]["predictor"], pod(workload("values", "triton"))
+    assert predictor["minReplicas"] == predictor["maxReplicas"] == 1  # a sequence lives in one server
+    assert predictor["terminationGracePeriodSeconds"] == ours["terminationGracePeriodSeconds"]
+    theirs = [*predictor["initContainers"], *predictor["containers"]]
+    for their, our in zip(theirs, containers(workload("values", "triton")), strict=True):
+        assert [their.get(key) for key in ("image", "command", "args")] == [
+            our.get(key) for key in ("image", "command", "args")
+        ]
+        assert their["resources"] == our["resources"]
+        assert their["securityContext"] == our["securityContext"]
+    assert theirs[-1]["ports"][0]["name"] == "h2c"  # KServe then speaks gRPC to it
+    host, port = yaml.safe_load(VALUES["kserve"].read_text())["triton"]["urls"].split(",")[0].split(":")
+    assert host == f"{service['metadata']['name']}-predictor"
+    assert int(port) == theirs[-1]["ports"][0]["containerPort"]
+
+
 def test_gateways_are_scaled_by_streams_and_waiting_not_by_processor_time_alone() -> None:
     (hpa,) = objects("cpu", "HorizontalPodAutoscaler")
     metrics = {m["pods"]["metric"]["name"]: m["pods"]["target"]["averageValue"] for m in hpa["spec"]["metrics"]}
@@ -257,6 +284,7 @@ def test_the_chart_has_the_packages_version() -> None:
         {"envoy": {"serviceType": "Public"}},
         {"otlpEndpoint": "collector"},
         {"disruption": {"minAvailable": "half"}},
+        {"triton": {"urls": "somewhere"}},
     ],
 )
 def test_wrong_values_are_refused(values: dict[str, Any]) -> None:

@@ -63,10 +63,18 @@ securityContext:
   capabilities: { drop: [ALL] }
 {{- end }}
 
+{{- /* Whether Triton is the chart's own: empty where not. */ -}}
+{{- define "red.ownTriton" -}}
+{{- if and (eq .Values.engine "triton") (not .Values.triton.urls) }}yes{{ end -}}
+{{- end }}
+
 {{- /* Every server by its own name: a sequence lives in one of them. */ -}}
 {{- define "red.tritons" -}}
 {{- $name := include "red.name" . -}}
+{{- .Values.triton.urls -}}
+{{- if not .Values.triton.urls -}}
 {{- range $i := until (int .Values.triton.replicas) -}}
 {{- if $i }},{{ end }}{{ printf "%s-triton-%d.%s-triton.%s.svc:8001" $name $i $name $.Release.Namespace -}}
+{{- end -}}
 {{- end -}}
 {{- end }}
