@@ -20,10 +20,11 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         from export.command_line import run
     except ModuleNotFoundError as error:
-        if (error.name or "").split(".")[0] not in NEEDED:
+        missing = (error.name or "").split(".")[0]
+        if missing not in NEEDED:
             raise
         print(
-            f"red-export needs {error.name}, which is not installed here: pip install './deploy/server[export]'",
+            f"red-export needs {missing}, which is not installed here: pip install './deploy/server[export]'",
             file=sys.stderr,
         )
         return 1

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import statistics
 import subprocess
 import sys
@@ -130,10 +131,8 @@ def machine() -> str:
         said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout
         return said.strip().splitlines()[0].replace(", ", ", driver ")
     except (OSError, subprocess.SubprocessError, IndexError):
-        cpu = [
-            line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "name" in line
-        ]
-        return f"no GPU ({cpu[0] if cpu else 'unknown CPU'}, one thread)"
+        found = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
+        return f"no GPU ({found.group(1) if found else 'unknown CPU'}, one thread)"
 
 
 def versions() -> str:

@@ -22,7 +22,7 @@ from export import commands
 from export.main import main
 from export.repository import plans
 from service.config.settings import Settings
-from tests.support.compose import project
+from tests.support.deploy.compose import project
 
 ROOT = Path(__file__).parents[2]
 OVERLAYS: dict[str, tuple[str, ...]] = {"gpu": (), "cpu": ("cpu",), "embedded": ("embedded",)}

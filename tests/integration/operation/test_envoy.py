@@ -12,8 +12,8 @@ import pytest
 
 from red_align.v1 import face_landmarks_pb2 as pb
 from red_align.v1 import face_landmarks_pb2_grpc as rpc
-from tests.support import promql
-from tests.support.envoy import RunningEnvoy, running_envoy
+from tests.support.deploy import promql
+from tests.support.deploy.envoy import RunningEnvoy, running_envoy
 from tests.support.media import carphone_frames, jpeg
 from tests.support.servers import RunningServer, running_server
 

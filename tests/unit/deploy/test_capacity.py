@@ -12,7 +12,7 @@ import pytest
 from red_align import contract
 from red_align.schemes import IBUG68
 from red_align.v1 import face_landmarks_pb2 as pb
-from tests.support.scripts import ROOT, load_script
+from tests.support.deploy.scripts import ROOT, load_script
 
 capacity: Any = load_script("deploy/capacity.py")
 DOCUMENT = ROOT / "deploy" / "CAPACITY.md"

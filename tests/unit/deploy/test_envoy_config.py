@@ -10,7 +10,7 @@ import trustme
 import yaml
 
 from service.config.settings import Settings
-from tests.support.envoy import check
+from tests.support.deploy.envoy import check
 
 FILES = Path(__file__).parents[3] / "deploy" / "helm" / "red-align" / "files"
 

@@ -10,7 +10,7 @@ from collections import Counter
 import pytest
 
 from service.observability.metrics import Metrics
-from tests.support import promql
+from tests.support.deploy import promql
 
 PREFIXES = ("red_", "nv_", "envoy_")
 

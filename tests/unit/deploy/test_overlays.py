@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from service.config.settings import Settings
-from tests.support.compose import ROOT, Project, project, run_compose
+from tests.support.deploy.compose import ROOT, Project, project, run_compose
 
 BASES: tuple[tuple[str, ...], ...] = ((), ("cpu",), ("embedded",))
 ACCESS: tuple[tuple[str, ...], ...] = ((), ("tls",), ("scale",), ("scale", "scale-tls"))

@@ -12,7 +12,7 @@ from tritonclient.grpc import model_config_pb2 as pb
 from export.repository.triton_config import ServeOptions
 from export.repository.triton_repository import write_repository
 from service.config.settings import MODEL_FOLDER
-from tests.support.scripts import load_script
+from tests.support.deploy.scripts import load_script
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from typing import Any
 import promql_parser
 import yaml
 
-FILES = Path(__file__).parents[2] / "deploy" / "helm" / "red-align" / "files"
+FILES = Path(__file__).parents[3] / "deploy" / "helm" / "red-align" / "files"
 SUFFIX = re.compile(r"_(bucket|sum|count)$")
 """Of the series that a histogram has."""
 

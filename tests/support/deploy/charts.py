@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-CHART = Path(__file__).parents[2] / "deploy" / "helm" / "red-align"
+CHART = Path(__file__).parents[3] / "deploy" / "helm" / "red-align"
 VALUES = {"values": CHART / "values.yaml"} | {path.stem: path for path in sorted((CHART / "ci").glob("*.yaml"))}
 RELEASE, NAMESPACE = "faces", "vision"
 Object = dict[str, Any]
