@@ -57,6 +57,7 @@ class RtxSession:
         except ImportError as error:
             raise NoGpu(f"{error}: pip install tensorrt-rtx-cu12 'cuda-bindings>=12,<13'") from error
         self._cuda = cuda
+        self._stream = self._call(cuda.cudaStreamCreate())  # before a plan is built for nothing
         self._memory: dict[str, tuple[int, int]] = {}
         self._runtime = trt.Runtime(trt.Logger(trt.Logger.ERROR))
         self._engine = self._runtime.deserialize_cuda_engine(build_plan(graph, max_batch, wanted).plan)
@@ -67,7 +68,6 @@ class RtxSession:
             name: np.dtype(trt.nptype(self._engine.get_tensor_dtype(name)))
             for name in (self._engine.get_tensor_name(i) for i in range(self._engine.num_io_tensors))
         }
-        self._stream = self._call(cuda.cudaStreamCreate())
 
     def run(self, output_names: list[str], input_feed: dict[str, Any]) -> Sequence[NDArray[Any]]:
         """One call, copies to the GPU and back included; see export.runners.Session."""

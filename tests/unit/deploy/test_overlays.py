@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from export.repository.triton_config import ServeOptions
 from service.config.settings import Settings
 from tests.support.deploy.compose import ROOT, Project, project, run_compose
 
@@ -102,6 +103,8 @@ def test_two_gateways_are_behind_envoy_alone() -> None:
     # A folder of uploads that two processes share would be cleaned by either.
     assert [(v["type"], v.get("source")) for v in gateway["volumes"]] == [("volume", None)]
     assert envoy["depends_on"]["gateway"]["condition"] == "service_healthy"
+    sequences = int(gateway["environment"]["RED_MAX_SEQUENCES"])
+    assert sequences * gateway["deploy"]["replicas"] < ServeOptions().candidates
     assert services(("scale",), REPLICAS="5")["gateway"]["deploy"]["replicas"] == 5
 
 
