@@ -52,7 +52,7 @@ eval: $(DEV)/.done ## evaluate MODEL (a red.onnx) on DATA: pictures with .pts, 3
 export: $(DEV)/.done ## export RUN's checkpoint to OUT (red_align/weights/edge), with a parity check (FLAGS="--precision fp16 ...")
 	$(DEV)/bin/red-export graphs $(RUN)/checkpoint.pt $(or $(OUT),red_align/weights/edge) $(FLAGS)
 
-repository: $(DEV)/.done ## a Triton model repository of the shipped model in out/models (FLAGS="--cpu", ...)
+repository: $(DEV)/.done ## a Triton model repository of the shipped model in out/models, for a GPU where one is (FLAGS="--backend tensorrt", ...)
 	$(DEV)/bin/red-export repository red_align/weights/edge out/models $(FLAGS)
 
 bench: $(DEV)/.done ## what the network and a tracker's frame cost, over one face detection

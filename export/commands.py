@@ -15,6 +15,8 @@ from export.folding import folded
 from export.onnx_files import write_onnx
 from export.parity import FRAMES, MAX_POINT_PX, SEQUENCES, TABLE_HEAD, check_parity, moving_faces
 from export.precision.variants import Refused, write_variant
+from export.repository import plans
+from export.repository.devices import has_gpu
 from export.repository.rtx_plans import NotBuilt, build_plans
 from export.repository.served import ServedRunner
 from export.repository.triton_config import ServeOptions
@@ -57,7 +59,7 @@ def repository(options: argparse.Namespace) -> None:
     """A Triton model repository; its graphs are compared with those it was made of, or with a checkpoint."""
     serve = ServeOptions(
         backend=options.backend,
-        gpu=not options.cpu,
+        gpu=_on_gpu(options),
         max_batch=options.max_batch,
         strategy=options.strategy,
         candidates=options.candidates,
@@ -75,6 +77,9 @@ def repository(options: argparse.Namespace) -> None:
             limit = MAX_POINT_PX if exact else None
             compare("the repository, against torch", made, TorchRunner(load_network(options.checkpoint)), limit)
     _report(write_repository(options.graphs, options.repository, serve))
+    if serve.backend == "tensorrt":
+        script = options.repository / plans.SCRIPT
+        print(f"it has no plan yet: run {script} on the machine that serves it, with the trtexec of its Triton")
 
 
 def rtx(options: argparse.Namespace) -> None:
@@ -113,6 +118,23 @@ def compare(title: str, ours: Runner, theirs: Runner, limit: float | None = MAX_
     worst = float(np.max([p.points_px for p in table.values()]))
     if limit is not None and not worst < limit:
         raise Refused(f"points differ by {worst:.4f} px, the limit is {limit}")
+
+
+def _on_gpu(options: argparse.Namespace) -> bool:
+    """Whether the models shall run on a GPU: as asked for, as TensorRT needs it, or as this machine has one."""
+    if options.backend == "tensorrt":
+        if options.gpu is False:
+            raise ValueError("TensorRT runs on GPUs alone: leave out --cpu, or take --backend onnxruntime")
+        return True
+    if options.gpu is not None:
+        return bool(options.gpu)
+    found = has_gpu()
+    print(
+        "this machine has a GPU: KIND_GPU (--cpu for a server without)"
+        if found
+        else "this machine has no GPU: KIND_CPU (--gpu for a server that has one)"
+    )
+    return found
 
 
 def _variant(network: AnyNetwork, plain: Path, folder: Path, options: argparse.Namespace) -> Path:

@@ -5,11 +5,12 @@ A runner keeps the memory of its streams itself, each by its own means: that is 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
+import onnx
 import onnxruntime as ort
 import torch
 from numpy.typing import NDArray
@@ -93,16 +94,34 @@ class TorchRunner:
         return Answer(*(t.numpy() for t in (result.points.flatten(1), result.confidence.sigmoid(), result.memory)))
 
 
-class GraphRunner:
-    """The exported files under ONNX Runtime on the CPU; ``state`` is NaN where a stream begins, which must not matter.
+class Session(Protocol):
+    """A loaded graph, with the call that sessions of ONNX Runtime have."""
 
-    Raises FileNotFoundError where a graph is missing.
+    def run(self, output_names: list[str], input_feed: dict[str, Any]) -> Sequence[Any]:
+        """Arrays of the named outputs.
+
+        Args:
+            output_names: Which.
+            input_feed: All inputs by name.
+        """
+
+
+class GraphRunner:
+    """The exported files; ``state`` is NaN where a stream begins, which must not matter.
+
+    Args:
+        folder: Of both graphs, or a model repository.
+        open_graph: Loads a graph's file; by default under ONNX Runtime on the CPU.
+
+    Raises:
+        FileNotFoundError: A graph is missing.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._step = _session(folder, contract.STEP_GRAPH)
-        self._acquire = _session(folder, contract.ACQUIRE_GRAPH)
-        self.metadata: dict[str, str] = self._step.get_modelmeta().custom_metadata_map
+    def __init__(self, folder: Path, open_graph: Callable[[Path], Session] | None = None) -> None:
+        paths = [graph_file(folder, name) for name in (contract.STEP_GRAPH, contract.ACQUIRE_GRAPH)]
+        self._step, self._acquire = ((open_graph or _on_cpu)(path) for path in paths)
+        properties = onnx.load(paths[0], load_external_data=False).metadata_props
+        self.metadata: dict[str, str] = {entry.key: entry.value for entry in properties}
         self.scheme = SCHEMES[self.metadata["scheme"]]
         self.mean = np.array(self.metadata["mean_shape"].split(","), np.float32)
         self.memory_size = int(self.metadata["memory"])
@@ -156,8 +175,8 @@ def graph_file(folder: Path, name: str) -> Path:
     raise FileNotFoundError(f"{folder} has no graph {name!r}")
 
 
-def _session(folder: Path, name: str) -> ort.InferenceSession:
+def _on_cpu(path: Path) -> ort.InferenceSession:
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
     options.log_severity_level = 3
-    return ort.InferenceSession(str(graph_file(folder, name)), options, providers=["CPUExecutionProvider"])
+    return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])

@@ -1,7 +1,8 @@
 """Does a running Triton serve our repository as it must? ``python smoke.py HOST:PORT`` drives it and reports.
 
 Needs tritonclient[grpc], numpy and pillow, and ``face.png`` beside this file. Prints one line a check and ends with
-1 where one failed. Whatever the backend: points may differ by ``--tolerance`` pixels of the crop.
+1 where one failed. Whatever the backend: points may differ by ``--tolerance`` pixels of the crop. A server that
+others use may be checked too: at most 8 sequences run at once, unless ``--full`` asks for all of its places.
 """
 
 from __future__ import annotations
@@ -21,6 +22,10 @@ from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
 FRAMES, STREAMS, SIZE = 12, 8, 128
 OUTPUTS = ("landmarks", "confidence", "memory")
+TF32_HINT = (
+    "this repository leaves TF32 on, which CUDA uses by itself: export it again, or start the server with "
+    "NVIDIA_TF32_OVERRIDE=0"
+)
 Arrays = dict[str, np.ndarray]
 
 
@@ -51,6 +56,7 @@ class Smoke:
         self.slots = self.batching.oldest.max_candidate_sequences or sum(
             group.count * self.max_batch for group in config.instance_group
         )
+        self.tf32 = rounds_to_tf32(config, parameters.get("precision", "fp32"))
         print(
             f"red: {config.backend}, {parameters['preset']} of run {parameters['training_run']}, {self.slots} sequences"
         )
@@ -73,6 +79,11 @@ class Smoke:
     async def end(self, name: str) -> None:
         """END is a whole request."""
         await self.step(name, self.faces[0, 0], self.mean, self.fresh, sequence_end=True)
+
+    @property
+    def hint(self) -> str:
+        """What else may explain points that differ."""
+        return f" ({TF32_HINT})" if self.tf32 else ""
 
     @property
     def fresh(self) -> np.ndarray:
@@ -100,7 +111,7 @@ class Smoke:
         together = await asyncio.gather(*(self.follow(i) for i in range(STREAMS)))
         worst = max(float(np.abs(a - b).max()) for a, b in zip(self.alone, together, strict=True))
         grown = {n: k - before.get(n, 0) for n, k in (await self.batches()).items()}
-        require(worst <= self.options.tolerance, f"points differ by {worst:.4f} px from those alone")
+        require(worst <= self.options.tolerance, f"points differ by {worst:.4f} px from those alone{self.hint}")
         require(self.max_batch < 2 or any(k > 0 for n, k in grown.items() if n > 1), "no two sequences shared a batch")
         return f"{worst:.4f} px apart; batches {dict(sorted((n, k) for n, k in grown.items() if k))}"
 
@@ -108,7 +119,7 @@ class Smoke:
         """A sequence that is begun again with its memory goes on as if nothing had happened; without, it does not."""
         same = float(np.abs(await self.follow(0, lambda memory: memory) - self.alone[0]).max())
         without = float(np.abs(await self.follow(0, np.zeros_like) - self.alone[0]).max())
-        require(same <= self.options.tolerance, f"points differ by {same:.4f} px after a resume")
+        require(same <= self.options.tolerance, f"points differ by {same:.4f} px after a resume{self.hint}")
         require(without > max(same, 1e-4), "memory makes no difference, so this proves nothing")
         return f"{same:.4f} px with its memory, {without:.3f} px without"
 
@@ -120,13 +131,13 @@ class Smoke:
         """Places are given back by END, and a used one shows nothing of its last sequence."""
         again = await asyncio.gather(*(self.follow(i) for i in range(STREAMS)))
         worst = max(float(np.abs(a - b).max()) for a, b in zip(self.alone, again, strict=True))
-        require(worst <= self.options.tolerance, f"points differ by {worst:.4f} px in a used place")
+        require(worst <= self.options.tolerance, f"points differ by {worst:.4f} px in a used place{self.hint}")
         return f"{worst:.4f} px apart"
 
     async def check_full(self) -> str:
         """A full server refuses a further sequence at once, and takes one when another ended."""
-        if self.slots > self.options.most:
-            raise Skipped(f"{self.slots} sequences are admitted; --most {self.slots} tries it")
+        if not self.options.full:
+            raise Skipped(f"--full takes all {self.slots} places, so that others get none meanwhile")
         names = [new_name() for _ in range(self.slots)]
         face, start = self.faces[0, 0], {"sequence_start": True}
         for at in range(0, len(names), self.max_batch):
@@ -169,6 +180,14 @@ class Smoke:
         """How many batches of which size ``red`` has run."""
         stats = (await self.client.get_inference_statistics("red")).model_stats[0]
         return {batch.batch_size: batch.compute_infer.count for batch in stats.batch_stats}
+
+
+def rounds_to_tf32(config: Any, precision: str) -> bool:
+    """Whether ONNX Runtime's CUDA provider may round an fp32 graph to TF32, for all that the configuration says."""
+    on_gpu = any(group.kind == group.KIND_GPU for group in config.instance_group)
+    accelerators = config.optimization.execution_accelerators.gpu_execution_accelerator
+    off = any(one.name == "cuda" and one.parameters.get("use_tf32") == "0" for one in accelerators)
+    return config.backend == "onnxruntime" and precision == "fp32" and on_gpu and not off
 
 
 def moving_faces(picture: np.ndarray) -> np.ndarray:
@@ -219,7 +238,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("url", help="gRPC address of the server, HOST:PORT")
     parser.add_argument("--tolerance", type=float, default=0.01, help="pixels of the crop; fp16 needs about 0.3")
-    parser.add_argument("--most", type=int, default=4096, help="most sequences to start when the server is filled")
+    parser.add_argument("--full", action="store_true", help="fill the server too: others find no place meanwhile")
     parser.add_argument("--idle", type=float, default=90.0, help="longest idle limit in seconds to wait for")
     options = parser.parse_args()
     return 1 if asyncio.run(drive(options.url, options)) else 0

@@ -70,6 +70,22 @@ def write_variant(
     Raises:
         ValueError: int8 without crops to calibrate on.
     """
+    write_graphs(network, plain, folder, precision, calibration)
+    return EvaluationResult(accuracy(GraphRunner(plain), faces), accuracy(GraphRunner(folder), faces))
+
+
+def write_graphs(
+    network: AnyNetwork,
+    plain: Path,
+    folder: Path,
+    precision: Precision,
+    calibration: NDArray[np.uint8] | None = None,
+) -> None:
+    """As write_variant, without an evaluation.
+
+    Raises:
+        ValueError: int8 without crops to calibrate on.
+    """
     if precision == "fp16":
         models = traced(halved(folded(network)), GraphRunner(plain).metadata["training_run"])
     elif calibration is not None:
@@ -79,4 +95,3 @@ def write_variant(
     for model in models.values():
         onnx.helper.set_model_props(model, metadata_of(model) | {"precision": precision})
     write_models(models, folder)
-    return EvaluationResult(accuracy(GraphRunner(plain), faces), accuracy(GraphRunner(folder), faces))

@@ -1,6 +1,7 @@
 """TensorRT plans: the commands that build them, with the ``trtexec`` of the very Triton that will load them.
 
-A plan holds for one TensorRT version and one kind of GPU, so it is built where it is served.
+A plan holds for one TensorRT version and one kind of GPU, so it is built where it is served. Each is kept under a
+name of the model, the Triton version and the GPU (``red/plans/``); that of this host is the one that is served.
 """
 
 from __future__ import annotations
@@ -14,22 +15,43 @@ PLAN = "1/model.plan"
 TRTEXEC = "/usr/src/tensorrt/bin/trtexec"
 _HEAD = f"""#!/bin/sh
 # Written by red-export: builds the plans of this repository for the GPU of this host, where they are not there yet.
+# With --check it builds nothing, says of each plan whether it is current, and ends with 1 where one is not.
 set -eu
 cd "$(dirname "$0")"
 trtexec="${{TRTEXEC:-{TRTEXEC}}}"
-gpu="$(nvidia-smi --query-gpu=name,compute_cap --format=csv,noheader | head -n 1)"
+check=no; stale=0
+[ "${{1:-}}" = --check ] && check=yes
+fail() {{ echo "build_plans.sh: $1" >&2; exit 1; }}
+gpus="$(nvidia-smi --query-gpu=name,compute_cap --format=csv,noheader)" || fail "nvidia-smi finds no GPU here"
+gpu="$(printf '%s\\n' "$gpus" | head -n 1)"
+[ "$(printf '%s\\n' "$gpus" | sort -u | wc -l)" = 1 ] || echo "GPUs of several kinds: the plans are for $gpu"
+triton="${{NVIDIA_TRITON_SERVER_VERSION:-unknown}}"
+[ $check = yes ] || command -v "$trtexec" > /dev/null || fail "$trtexec is missing: run this in the image of Triton"
 build() {{
     name="$1"; shift
     # What a plan depends on; another GPU, another Triton image or another model makes a new one.
-    made_from="$(sha256sum "$name/{SOURCE}" | cut -d ' ' -f 1) ${{NVIDIA_TRITON_SERVER_VERSION:-unknown}} $gpu $*"
-    if [ -f "$name/{PLAN}" ] && [ "$(cat "$name/made_from" 2>/dev/null)" = "$made_from" ]; then
-        echo "$name: its plan is there"
+    model="$({{ sha256sum < "$name/{SOURCE}"; echo "$*"; }} | sha256sum | cut -c 1-12)"
+    made_for="model $model, Triton $triton, GPU $gpu"
+    has="$(cat "$name/made_for" 2>/dev/null || echo nothing)"
+    plan="$name/plans/$(printf '%s-%s-%s' "$model" "$triton" "$gpu" | tr -c 'A-Za-z0-9.-' _).plan"
+    if [ -f "$name/{PLAN}" ] && [ "$has" = "$made_for" ]; then
+        echo "$name: its plan is there, for $made_for"
         return
     fi
-    mkdir -p "$name/1"
-    "$trtexec" --onnx="$name/{SOURCE}" --saveEngine="$name/{PLAN}.new" --skipInference "$@"
+    if [ $check = yes ]; then
+        stale=1
+        [ -f "$name/{PLAN}" ] || has=nothing
+        echo "$name: its plan is stale; there is one for: $has; here it is: $made_for"
+        return
+    fi
+    mkdir -p "$name/1" "$name/plans"
+    if [ ! -f "$plan" ]; then
+        "$trtexec" --onnx="$name/{SOURCE}" --saveEngine="$plan.new" --skipInference "$@"
+        mv "$plan.new" "$plan"
+    fi
+    cp "$plan" "$name/{PLAN}.new"
     mv "$name/{PLAN}.new" "$name/{PLAN}"
-    printf '%s' "$made_from" > "$name/made_from"
+    printf '%s' "$made_for" > "$name/made_for"
 }}
 """
 
@@ -51,7 +73,7 @@ def script(metadata: dict[str, str], max_batch: int) -> str:
             (contract.ACQUIRE_GRAPH, contract.ACQUIRE_INPUTS),
         )
     ]
-    return _HEAD + "\n".join(calls) + "\n"
+    return _HEAD + "\n".join([*calls, "exit $stale"]) + "\n"
 
 
 def input_shapes(inputs: tuple[str, ...], metadata: dict[str, str]) -> dict[str, list[int]]:

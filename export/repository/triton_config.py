@@ -117,6 +117,11 @@ def _config(name: str, metadata: dict[str, str], options: ServeOptions) -> pb.Mo
     group.kind = pb.ModelInstanceGroup.KIND_GPU if options.gpu else pb.ModelInstanceGroup.KIND_CPU
     if options.backend == "onnxruntime" and not options.gpu:
         config.parameters["intra_op_thread_count"].string_value = str(options.threads)
+    exact = metadata.get("precision", "fp32") == "fp32"
+    if options.backend == "onnxruntime" and options.gpu and exact:
+        # TF32, which CUDA would use by itself, has 10 bits of mantissa: points of fp32 shall be those of the CPU.
+        cuda = config.optimization.execution_accelerators.gpu_execution_accelerator.add(name="cuda")
+        cuda.parameters["use_tf32"] = "0"
     for key in ("contract_version", "preset", "scheme", "points", "memory", "passes", "training_run", "mean_shape"):
         config.parameters[key].string_value = metadata[key]
     config.parameters["precision"].string_value = metadata.get("precision", "fp32")

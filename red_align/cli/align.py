@@ -99,7 +99,9 @@ def _align_one(clip: Clip, plan: Sequence[Output], place: Here | There, choices:
     try:
         with opened(clip, place, choices) as results, contextlib.ExitStack() as stack:
             report.begin(clip.name, expected_frames(clip, choices.stride))
-            files = [stack.enter_context(open_file(out.path, out.format, results.scheme, results.features)) for out in plan]
+            files = [
+                stack.enter_context(open_file(out.path, out.format, results.scheme, results.features)) for out in plan
+            ]
             for file in files:
                 file.begin(results.video)
             for result in results:

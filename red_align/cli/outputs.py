@@ -91,7 +91,9 @@ def _name(path: Path, name: str | None) -> str:
     if name or format_of_path(path) is not None:
         return name or ""
     if path.suffix:
-        raise InvalidRequest(unknown("format for files", path.suffix, [s for f in FORMATS.values() for s in f.suffixes]))
+        raise InvalidRequest(
+            unknown("format for files", path.suffix, [s for f in FORMATS.values() for s in f.suffixes])
+        )
     return DEFAULT
 
 

@@ -17,7 +17,7 @@ def smoke(url: str, *options: str) -> subprocess.CompletedProcess[str]:
 
 def test_it_passes_on_a_server_that_serves_our_repository(make_triton: Make) -> None:
     server = make_triton(candidates=20, idle_s=3.0)
-    ended = smoke(server.url)
+    ended = smoke(server.url, "--full")
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert [line.split()[:2] for line in ended.stdout.splitlines()[1:]] == [
         ["pass", name] for name in ("batches", "resume", "start", "slots", "full", "idle")
@@ -31,8 +31,9 @@ def test_it_fails_where_memory_leaks_and_says_where(make_triton: Make) -> None:
     model.write_text(model.read_text().replace('outputs["next_state"][row : row + 1]', 'outputs["next_state"][:1] * 0'))
     server.kill()
     server.start()
-    ended = smoke(server.url, "--most", "1", "--idle", "1")
+    ended = smoke(server.url, "--idle", "1")
     assert ended.returncode == 1
     assert "FAIL  resume" in ended.stdout
-    assert "skip  full" in ended.stdout
+    assert "skip  full" in ended.stdout  # nobody asked to take all places
+    assert "--full takes all" in ended.stdout
     assert "skip  idle" in ended.stdout

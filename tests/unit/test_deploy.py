@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 from functools import cache
@@ -24,9 +22,10 @@ from export import commands
 from export.main import main
 from export.repository import plans
 from service.config.settings import Settings
+from tests.support.deploy.compose import project
 
 ROOT = Path(__file__).parents[2]
-OVERLAYS = {"gpu": None, "cpu": "cpu.yml", "embedded": "embedded.yml"}
+OVERLAYS: dict[str, tuple[str, ...]] = {"gpu": (), "cpu": ("cpu",), "embedded": ("embedded",)}
 Services = dict[str, dict[str, Any]]
 
 
@@ -54,29 +53,9 @@ def copies(stage: str) -> list[tuple[list[str], str]]:
 
 
 @cache
-def compose_tool() -> tuple[str, ...] | None:
-    for tool in ((str(ROOT / ".compose" / "docker-compose"),), ("docker", "compose"), ("docker-compose",)):
-        if shutil.which(tool[0]) is None:
-            continue
-        said = subprocess.run([*tool, "version", "--short"], capture_output=True, text=True, check=False)
-        if said.returncode == 0 and said.stdout.strip().lstrip("v").startswith(("2.", "5.")):
-            return tool
-    return None
-
-
-@cache
 def services(name: str, **environment: str) -> Services:
-    """The services of one of OVERLAYS as Compose merges and completes them; without Compose the test is skipped."""
-    tool = compose_tool()
-    if tool is None:
-        pytest.skip("no Compose v2 here; `make compose-tool` gets one on Debian")
-    files = ["-f", "docker-compose.yml"]
-    if overlay := OVERLAYS[name]:
-        files += ["-f", f"deploy/compose/{overlay}"]
-    command = [*tool, *files, "config", "--format", "json"]
-    plain = {k: v for k, v in os.environ.items() if not k.startswith(("RED_", "TRITON_"))}
-    done = subprocess.run(command, cwd=ROOT, env=plain | environment, check=True, capture_output=True, text=True)
-    said: Services = json.loads(done.stdout)["services"]
+    """The services of one of OVERLAYS."""
+    said: Services = project(*OVERLAYS[name], **environment)["services"]
     return said
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -111,3 +113,20 @@ def test_a_variant_that_loses_more_than_a_tenth_of_a_point_is_not_written(
     assert main(["graphs", str(checkpoint), str(out), *flags]) == (0 if kept else 1)
     assert out.exists() == kept
     assert ("NME grows by 0.200" in capsys.readouterr().err) != kept
+
+
+@pytest.mark.parametrize("missing", ["torch", "onnx", "skimage"])
+@pytest.mark.parametrize("arguments", [["repository", "graphs", "models"], ["--help"]])
+def test_without_what_exports_it_ends_with_one_sentence(missing: str, arguments: list[str]) -> None:
+    # What a module that is None in sys.modules raises is what a missing one raises.
+    code = f"import sys; sys.modules[{missing!r}] = None; from export.main import main; sys.exit(main({arguments}))"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    wanted = f"red-export needs {missing}, which is not installed here: pip install './deploy/server[export]'\n"
+    assert ended.stderr == wanted
+
+
+def test_a_module_of_ours_that_is_missing_is_no_matter_of_what_is_installed() -> None:
+    code = "import sys; sys.modules['export.parity'] = None; from export.main import main; main([])"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "ModuleNotFoundError" in ended.stderr

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +12,6 @@ from tritonclient.grpc import model_config_pb2 as pb
 
 from export.main import main
 from export.onnx_files import metadata_of
-from export.repository import plans
 from export.repository.triton_config import ServeOptions
 from export.repository.triton_repository import write_repository
 from red_align import contract
@@ -91,6 +89,25 @@ def test_the_gateway_takes_what_the_exporter_writes_and_knows_the_model(reposito
     assert (info.engine, info.precision, info.providers) == ("triton", "fp32", ())
 
 
+def test_fp32_on_a_gpu_keeps_all_its_bits_in_onnx_runtime(tmp_path: Path) -> None:
+    def accelerators(options: ServeOptions) -> list[tuple[str, dict[str, str]]]:
+        write_repository(MODEL_FOLDER, tmp_path, options)
+        step, acquire = configs(tmp_path)
+        both = [
+            [
+                (one.name, dict(one.parameters))
+                for one in c.optimization.execution_accelerators.gpu_execution_accelerator
+            ]
+            for c in (step, acquire)
+        ]
+        assert both[0] == both[1]
+        return both[0]
+
+    assert accelerators(ServeOptions()) == [("cuda", {"use_tf32": "0"})]
+    assert accelerators(ServeOptions(gpu=False)) == []
+    assert accelerators(ServeOptions(backend="tensorrt")) == []  # its plan was built with --noTF32
+
+
 @pytest.mark.slow
 def test_direct_scheduling_cpu_and_limits_are_a_matter_of_flags(tmp_path: Path) -> None:
     flags = ["--cpu", "--strategy", "direct", "--max-batch", "4", "--idle", "7.5", "--instances", "2"]
@@ -108,8 +125,8 @@ def test_direct_scheduling_cpu_and_limits_are_a_matter_of_flags(tmp_path: Path) 
     [
         (["--cpu"], 2, "1"),
         (["--cpu", "--instances", "5", "--threads", "3"], 5, "3"),
-        ([], 1, ""),
-        (["--threads", "3"], 1, ""),
+        (["--gpu"], 1, ""),
+        (["--gpu", "--threads", "3"], 1, ""),
     ],
 )
 @pytest.mark.slow
@@ -121,40 +138,6 @@ def test_instances_and_threads_of_a_cpu_are_a_matter_of_flags(
         assert [group.count for group in config.instance_group] == [instances]
         assert config.parameters["intra_op_thread_count"].string_value == threads
     assert sequence_slots(configs(tmp_path)[0]) == 10 * instances
-
-
-def test_a_tensorrt_repository_has_sources_and_a_script_that_builds_each_plan_once(tmp_path: Path) -> None:
-    write_repository(MODEL_FOLDER, tmp_path, ServeOptions(backend="tensorrt", max_batch=32))
-    step, acquire = configs(tmp_path)
-    assert {step.default_model_filename, acquire.default_model_filename} == {"model.plan"}
-    assert not list(tmp_path.glob("*/1/*"))  # until a GPU is there
-    tools = tmp_path / "tools"
-    tools.mkdir()
-    (tools / "nvidia-smi").write_text("#!/bin/sh\necho 'Some GPU, 8.9'\n")
-    (tools / "trtexec").write_text(
-        '#!/bin/sh\nfor a in "$@"; do case $a in --saveEngine=*) echo "$@" > "${a#*=}";; --onnx=*) test -s "${a#*=}";; '
-        "esac; done\n"
-    )
-    for tool in tools.iterdir():
-        tool.chmod(0o755)
-    env = {"PATH": f"{tools}:/usr/bin:/bin", "TRTEXEC": str(tools / "trtexec")}
-
-    def build() -> str:
-        command = ["sh", str(tmp_path / plans.SCRIPT)]
-        return subprocess.run(command, env=env, check=True, capture_output=True, text=True).stdout
-
-    assert "is there" not in build()
-    for config in (step, acquire):
-        said = (tmp_path / config.name / plans.PLAN).read_text()
-        for tensor in config.input:
-            shape = "x".join(str(d) for d in tensor.dims)
-            assert f"{tensor.name}:1x{shape}" in said
-            assert f"{tensor.name}:32x{shape}" in said
-        assert "--noTF32" in said  # fp32 is fp32
-    assert "state:32x" in (tmp_path / "red" / plans.PLAN).read_text()
-    assert build().count("its plan is there") == 2
-    (tools / "nvidia-smi").write_text("#!/bin/sh\necho 'Another GPU, 9.0'\n")
-    assert "is there" not in build()
 
 
 def longer(config: pb.ModelConfig, field: str, name: str) -> None:

@@ -1,0 +1,1 @@
+"""Tools of those who deploy, for tests: Compose, Helm, Envoy, PromQL, scripts."""

@@ -1,0 +1,1 @@
+"""Tests of what deploys: scripts, Compose, Kubernetes, capacity."""
