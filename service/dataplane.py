@@ -31,11 +31,13 @@ from service.observability.metrics import Metrics
 from service.security.authenticator import Authenticator, TokenRules
 from service.security.credentials import read_jwks, read_keys
 from service.streams.clip import ClipRun
+from service.streams.frame_queue import FrameQueue, LiveFrame
 from service.streams.live import LiveRun
-from service.streams.options import ClipOptions, StreamOptions
+from service.streams.options import ClipOptions, LiveFlow, StreamOptions
 from service.streams.parallel_clip import ParallelClipRun, times_only
 from service.streams.registry import Lease, StreamRegistry
 from service.streams.resume_token import TokenSealer, read_token_keys
+from service.streams.session import LiveSession
 from service.streams.threads import ThreadCalls
 from service.streams.uploads import Upload, UploadStore
 
@@ -224,6 +226,22 @@ class DataPlane:
                         lease.state = run.state
                         log.info("align: %d frames of a stream, %d dropped", run.answered, run.dropped_count)
                         await run.close()
+
+    @asynccontextmanager
+    async def live(
+        self, options: StreamOptions, flow: LiveFlow, frames: AsyncIterator[LiveFrame]
+    ) -> AsyncIterator[LiveSession]:
+        """Begin a live stream over the frames that come for it; see ``stream``.
+
+        Args:
+            options: What the stream chose.
+            flow: How its frames flow.
+            frames: What its client sends, in order.
+        """
+        settings = self.settings
+        queue = FrameQueue(latest=flow.latest, limit=settings.stream_queue, idle_s=settings.stream_idle_s)
+        async with self.stream(options) as stream, queue.filled_from(frames, self.draining, stream.intake_limit):
+            yield LiveSession(stream, queue, self.draining, flow, self.metrics.queue_wait.observe)
 
     @asynccontextmanager
     async def _begun(

@@ -19,6 +19,7 @@ from service.api.errors import http_body, http_status
 from service.api.info import info_values
 from service.api.rest.align import router
 from service.api.schemas import ErrorModel, InfoModel, StateModel
+from service.api.ws.endpoint import router as live_router
 from service.dataplane import DataPlane
 from service.observability.logs import REQUEST_ID_HEADER
 from service.observability.metrics import CONTENT_TYPE
@@ -48,6 +49,7 @@ def create_app(dataplane: DataPlane) -> FastAPI:
     )
     app.state.dataplane = dataplane
     app.include_router(router)
+    app.include_router(live_router)
     _add_health(app, dataplane)
     if not pages and dataplane.auth.asks:
         _describe_to_tenants(app, dataplane)
