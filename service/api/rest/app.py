@@ -24,6 +24,7 @@ from service.dataplane import DataPlane
 from service.observability.logs import REQUEST_ID_HEADER
 from service.observability.metrics import CONTENT_TYPE
 from service.observability.tracing import trace_app
+from service.web.pages import page_router
 
 log = logging.getLogger(__name__)
 _RETRY = {"Retry-After": "1"}
@@ -51,6 +52,8 @@ def create_app(dataplane: DataPlane) -> FastAPI:
     app.include_router(router)
     app.include_router(live_router)
     _add_health(app, dataplane)
+    if pages:
+        app.include_router(page_router())
     if not pages and dataplane.auth.asks:
         _describe_to_tenants(app, dataplane)
     app.add_exception_handler(RedAlignError, _domain_error)
