@@ -18,6 +18,7 @@ from service import lifecycle
 from service.api.rest.app import create_app
 from service.api.rest.connection import HttpConnections
 from service.api.rpc.server import GrpcServer
+from service.api.ws.endpoint import router as live_router
 from service.api.ws.socket import StreamSocket
 from service.config.settings import Settings
 from service.dataplane import DataPlane
@@ -80,7 +81,7 @@ async def _serve_both(
         settings.peer_max_connections,
         dataplane.metrics.rejects.labels("CONNECTIONS").inc,
     )
-    app, connection = connections.wrap(with_request_ids(create_app(dataplane)))
+    app, connection = connections.wrap(with_request_ids(create_app(dataplane, live_router)))
     config = uvicorn.Config(
         app,
         host=settings.host,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
@@ -19,7 +19,6 @@ from service.api.errors import http_body, http_status
 from service.api.info import info_values
 from service.api.rest.align import router
 from service.api.schemas import ErrorModel, InfoModel, StateModel
-from service.api.ws.endpoint import router as live_router
 from service.dataplane import DataPlane
 from service.observability.logs import REQUEST_ID_HEADER
 from service.observability.metrics import CONTENT_TYPE
@@ -31,11 +30,12 @@ _RETRY = {"Retry-After": "1"}
 _HEADERS = {408: {"Connection": "close"}, 429: _RETRY, 503: _RETRY, 401: {"WWW-Authenticate": "Bearer"}}
 
 
-def create_app(dataplane: DataPlane) -> FastAPI:
+def create_app(dataplane: DataPlane, *routers: APIRouter) -> FastAPI:
     """The application over a data plane that is started and closed by its owner.
 
     Args:
         dataplane: The data plane.
+        routers: What else it serves, such as WebSockets.
     """
     pages = "/docs" if dataplane.settings.shows_web else None
     summary = "Facial landmarks in video."
@@ -50,7 +50,8 @@ def create_app(dataplane: DataPlane) -> FastAPI:
     )
     app.state.dataplane = dataplane
     app.include_router(router)
-    app.include_router(live_router)
+    for each in routers:
+        app.include_router(each)
     _add_health(app, dataplane)
     if pages:
         app.include_router(page_router())
