@@ -239,3 +239,10 @@ def test_a_service_that_shuts_down_sends_its_streams_elsewhere() -> None:
         assert goes_on["next_index"] == 5
         ready, again, *_ = stream(staying, frames[5:], 5, resume_token=goes_on["resume_token"])
         assert (ready["next_index"], again["resumed"], again["faces"][0]["track_id"]) == (5, True, 0)
+
+
+@pytest.mark.parametrize(("web", "status"), [("true", 200), ("false", 404)])
+def test_the_page_is_there_where_pages_are_shown(web: str, status: int) -> None:
+    with running_server(WEB=web) as server:
+        answers = [httpx.get(f"{server.http}{path}").status_code for path in ("/", "/web/app.js", "/docs")]
+    assert answers == [status] * 3
