@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from export.accuracy import ACCURACY_HEAD, calibration_crops, validation_faces
+from export.folding import folded
 from export.onnx_files import write_onnx
 from export.parity import FRAMES, MAX_POINT_PX, SEQUENCES, TABLE_HEAD, check_parity, moving_faces
 from export.precision.variants import Refused, write_variant
@@ -19,8 +20,12 @@ from export.repository.served import ServedRunner
 from export.repository.triton_config import ServeOptions
 from export.repository.triton_repository import write_repository
 from export.runners import GraphRunner, Runner, TorchRunner, runner_of
+from export.stored import rounded
 from red.models.build import AnyNetwork
 from red.training.checkpoint import load_network
+
+HALF_WEIGHTS_PX = 0.1
+"""Most that the rounding of weights may move a point, crop pixels: far below what a point errs by."""
 
 
 def graphs(options: argparse.Namespace) -> None:
@@ -33,8 +38,16 @@ def graphs(options: argparse.Namespace) -> None:
     run = options.name or options.checkpoint.resolve().parent.name
     with tempfile.TemporaryDirectory() as temp:
         folder = Path(temp) / "fp32"
-        write_onnx(network, folder, run)
-        compare("graphs", GraphRunner(folder), TorchRunner(network))
+        write_onnx(network, folder, run, half_weights=options.half_weights)
+        exact = rounded(folded(network)) if options.half_weights else network
+        compare("graphs", GraphRunner(folder), TorchRunner(exact))
+        if options.half_weights:
+            compare(
+                "graphs with half the weights, against the checkpoint",
+                GraphRunner(folder),
+                TorchRunner(network),
+                HALF_WEIGHTS_PX,
+            )
         if options.precision != "fp32":
             folder = _variant(network, folder, Path(temp) / "variant", options)
         _keep(sorted(folder.iterdir()), options.out)

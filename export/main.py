@@ -50,6 +50,7 @@ def _graphs(graphs: argparse.ArgumentParser) -> None:
     graphs.add_argument("out", type=Path, help="folder for red.onnx, red_acquire.onnx, weights.bin")
     graphs.add_argument("--run", dest="name", default=None, help="name of the training run; default: the folder's")
     graphs.add_argument("--precision", choices=get_args(Precision), default="fp32")
+    graphs.add_argument("--half-weights", action="store_true", help="half the file: weights are kept in half precision")
     graphs.add_argument("--validate", type=Path, help="labelled faces that evaluate fp16 and int8")
     graphs.add_argument("--calibrate", type=Path, help="other labelled faces, for the ranges of int8")
 

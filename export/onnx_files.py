@@ -18,6 +18,7 @@ from torch import nn
 
 from export.folding import folded
 from export.graphs import AcquireGraph, StepGraph
+from export.stored import rounded, store_in_half
 from red.models.build import AnyNetwork
 from red_align import contract
 
@@ -28,18 +29,24 @@ WEIGHTS_FILE = "weights.bin"
 _SHARED_FROM_BYTES = 1024
 
 
-def write_onnx(network: AnyNetwork, folder: Path, training_run: str) -> list[Path]:
+def write_onnx(network: AnyNetwork, folder: Path, training_run: str, *, half_weights: bool = False) -> list[Path]:
     """Write ``red.onnx``, ``red_acquire.onnx`` and ``weights.bin``.
 
     Args:
         network: Of either kind.
         folder: Where to; made where it is missing.
         training_run: Name of the run, for the graphs' metadata.
+        half_weights: Whether weights are stored in half precision (export.stored).
 
     Returns:
         Paths of both graphs.
     """
-    return write_models(traced(folded(network), training_run), folder)
+    if not half_weights:
+        return write_models(traced(folded(network), training_run), folder)
+    models = traced(rounded(folded(network)), training_run)
+    for model in models.values():
+        store_in_half(model)
+    return write_models(models, folder)
 
 
 def traced(network: AnyNetwork, training_run: str) -> dict[str, onnx.ModelProto]:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
         TooLarge,
         UnreadableMedia,
     )
+    from red_align.features.options import FeatureOptions
+    from red_align.features.values import Alignment, Expression, Pose
     from red_align.frames import Face, Frame, FrameResult, FrameStatus, Landmarks, StreamEnd, VideoInfo
     from red_align.geometry import FaceBox
     from red_align.media.overlay import draw
@@ -37,11 +39,14 @@ if TYPE_CHECKING:
 __version__ = "0.2.0"
 
 __all__ = [
+    "Alignment",
     "ClipLandmarks",
     "ClipTrack",
     "DecodeLimits",
+    "Expression",
     "Face",
     "FaceBox",
+    "FeatureOptions",
     "Frame",
     "FrameResult",
     "FrameStatus",
@@ -50,6 +55,7 @@ __all__ = [
     "NoFrames",
     "NoVideoStream",
     "Overloaded",
+    "Pose",
     "RedAlignError",
     "StreamEnd",
     "TooLarge",
@@ -78,6 +84,8 @@ _MODULES = {
         "TooLarge",
         "UnreadableMedia",
     ),
+    "red_align.features.options": ("FeatureOptions",),
+    "red_align.features.values": ("Alignment", "Expression", "Pose"),
     "red_align.frames": ("Face", "Frame", "FrameResult", "FrameStatus", "Landmarks", "StreamEnd", "VideoInfo"),
     "red_align.geometry": ("FaceBox",),
     "red_align.media.overlay": ("draw",),

@@ -112,6 +112,32 @@ def _complex(points: Points) -> NDArray[np.complex128]:
     return np.ascontiguousarray(points, np.float64).view(np.complex128)[:, 0]
 
 
+def rotation_of(yaw: float, pitch: float, roll: float) -> NDArray[np.float64]:
+    """Rotation of a head whose angles are known: R = Rz(roll) Ry(-yaw) Rx(-pitch), about x right, y down, z away.
+
+    Args:
+        yaw: Degrees, positive to the head's own left.
+        pitch: Degrees, positive upwards.
+        roll: Degrees, positive clockwise in the picture.
+
+    Returns:
+        float64 [3, 3], from the head's axes to the camera's.
+    """
+    a, b, c = -math.radians(yaw), -math.radians(pitch), math.radians(roll)
+    about_x = np.array([[1, 0, 0], [0, math.cos(b), -math.sin(b)], [0, math.sin(b), math.cos(b)]])
+    about_y = np.array([[math.cos(a), 0, math.sin(a)], [0, 1, 0], [-math.sin(a), 0, math.cos(a)]])
+    about_z = np.array([[math.cos(c), -math.sin(c), 0], [math.sin(c), math.cos(c), 0], [0, 0, 1]])
+    return np.asarray(about_z @ about_y @ about_x)
+
+
+def angles_of(rotation: NDArray[np.floating[Any]]) -> tuple[float, float, float]:
+    """Yaw, pitch and roll of a rotation [3, 3] in degrees: the inverse of ``rotation_of``."""
+    r = np.asarray(rotation, np.float64)
+    yaw = math.asin(min(max(float(r[2, 0]), -1.0), 1.0))
+    pitch, roll = -math.atan2(float(r[2, 1]), float(r[2, 2])), math.atan2(float(r[1, 0]), float(r[0, 0]))
+    return math.degrees(yaw), math.degrees(pitch), math.degrees(roll)
+
+
 @dataclass(frozen=True, slots=True)
 class FaceBox:
     """Axis-aligned box in frame pixels; (0, 0) is the centre of the top-left pixel.

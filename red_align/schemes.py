@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib import resources
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,20 @@ _MIRROR_68 = (
 )
 # The seven points of Peng et al. 2016, section 4: eye corners, nose tip, mouth corners (1-based 37 40 43 46 31 49 55).
 _SEVEN_OF_68 = (36, 39, 42, 45, 30, 48, 54)
+
+
+class NamedPoints(Protocol):
+    """What an answer says of its points: a PointScheme, or a part of one."""
+
+    @property
+    def name(self) -> str:
+        """Such as ``ibug68``."""
+        ...
+
+    @property
+    def num_points(self) -> int:
+        """How many there are."""
+        ...
 
 
 @dataclass(frozen=True)

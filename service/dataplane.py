@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import anyio
 
@@ -16,16 +17,17 @@ from red_align.clip.parallel import open_parallel
 from red_align.clip.sources import IsolatedSource
 from red_align.engine.base import Engine
 from red_align.errors import GoingAway, InvalidRequest, NotReady
+from red_align.features.options import FeaturesLike
 from red_align.media.decode_pool import DecodePool
 from red_align.media.reader import DecodeLimits
 from red_align.tracking.detector import Detector
-from red_align.tracking.options import Observer, TrackingOptions
+from red_align.tracking.options import Observer, TrackingOptions, feature_stage
 from red_align.tracking.state import TrackerState
 from red_align.tracking.tracker import Tracker
 from service.config.settings import Settings
 from service.limits.admission import Admission
 from service.limits.parts import PartSlots
-from service.limits.tenants import OTHER_CALLS, TenantLimits, Tenants
+from service.limits.tenants import Tenants, limits_of
 from service.limits.timeouts import UploadLimits
 from service.observability.metrics import Metrics
 from service.security.authenticator import Authenticator, TokenRules
@@ -40,6 +42,9 @@ from service.streams.resume_token import TokenSealer, read_token_keys
 from service.streams.session import LiveSession
 from service.streams.threads import ThreadCalls
 from service.streams.uploads import Upload, UploadStore
+
+if TYPE_CHECKING:
+    from red_align.tracking.feature_stage import FeatureStage
 
 log = logging.getLogger(__name__)
 MAX_STRIDE = 1_000_000
@@ -89,7 +94,7 @@ class DataPlane:
         self.draining = asyncio.Event()
         """Set when the service is to go away: streams are sent elsewhere, uploads finish."""
         self.auth = _make_authenticator(settings)
-        self.tenants = Tenants(_tenant_limits(settings, asks=self.auth.asks))
+        self.tenants = Tenants(limits_of(settings, asks=self.auth.asks))
         self.streams = Admission("max_streams", settings.max_streams)
         self.uploads = Admission("max_uploads", settings.max_uploads)
         self.parts = PartSlots(settings.parallel_parts)
@@ -136,7 +141,8 @@ class DataPlane:
         if not 0 <= options.stride <= MAX_STRIDE:
             raise InvalidRequest(f"stride is {options.stride}, it must be 1 to {MAX_STRIDE}")
         stride, calls = options.stride or 1, ThreadCalls(self.clip_threads)
-        async with self._in_parts(path, options, calls) as parts:
+        stage = feature_stage(options.features, self.engine.info.scheme)
+        async with self._in_parts(path, options, calls, stage) as parts:
             if parts is not None:
                 yield parts
                 return
@@ -153,6 +159,7 @@ class DataPlane:
                     rate_limit=tenant.frame if tenant.limited else None,
                     spend=tenant.work.spend,
                     metrics=self.metrics,
+                    stage=stage,
                 )
                 try:
                     yield run
@@ -165,13 +172,17 @@ class DataPlane:
 
     @asynccontextmanager
     async def _in_parts(
-        self, path: Path, options: ClipOptions, calls: ThreadCalls
+        self, path: Path, options: ClipOptions, calls: ThreadCalls, stage: FeatureStage | None
     ) -> AsyncIterator[ParallelClipRun | None]:
         """The clip's parts, tracked side by side; None where it is not to be split, cannot be, or none is free."""
         settings, stride = self.settings, options.stride or 1
-        # Segments need their last state, and a rate limit would be spent on frames that nobody asked for yet.
+        # Segments need their last state, crops the frames, and a rate limit would be spent on frames not asked for yet.
         limited = settings.tenant_frames_per_s or settings.tenant_pixels_per_s
-        wanted = 1 if options.goes_on or limited else min(options.parallel, settings.max_parallel)
+        wanted = (
+            1
+            if options.goes_on or limited or options.features.wants("crop")
+            else min(options.parallel, settings.max_parallel)
+        )
         free = (settings.max_sequences - self.engine.sequences) // (options.max_faces or 1)
         share = min(self.parts.limit // max(self.uploads.active, 1), free // 2)
         with self.parts.take(wanted, share) as parallel:
@@ -184,7 +195,7 @@ class DataPlane:
             if run is None:
                 yield None
                 return
-            clip = ParallelClipRun(run, calls, self.metrics)
+            clip = ParallelClipRun(run, calls, self.metrics, stage)
             try:
                 yield clip
             finally:
@@ -205,7 +216,7 @@ class DataPlane:
         calls = ThreadCalls(self.live_threads)
         with self.streams.acquire_slot(), self.tenants.of(options.tenant) as tenant, tenant.streams.acquire_slot():
             tenant.work.check()
-            async with self._begun(options, calls, same_clock=True) as (lease, tracker):
+            async with self._begun(options, calls, same_clock=True, features=options.features) as (lease, tracker):
                 run = LiveRun(
                     self.decoders,
                     self.limits,
@@ -245,7 +256,7 @@ class DataPlane:
 
     @asynccontextmanager
     async def _begun(
-        self, options: StreamOptions, calls: ThreadCalls, *, same_clock: bool
+        self, options: StreamOptions, calls: ThreadCalls, *, same_clock: bool, features: FeaturesLike = ()
     ) -> AsyncIterator[tuple[Lease, Tracker]]:
         """A tracker that stands where the stream stood, under a lease of its name, which ends with the block."""
         if options.stream_id and self.settings.processes > 1:
@@ -254,7 +265,7 @@ class DataPlane:
                 "next request may reach another one; continue with a resume token",
                 limit="processes",
             )
-        tracker = self._tracker(options.max_faces)
+        tracker = self._tracker(options.max_faces, features)
         lease = self.kept.lease(options.tenant, options.stream_id)
 
         def restore() -> None:
@@ -273,7 +284,7 @@ class DataPlane:
     def _sealer(self, tenant: str) -> Callable[[TrackerState], str]:
         return lambda state: self.tokens.seal(state, tenant, self.engine.info)
 
-    def _tracker(self, max_faces: int) -> Tracker:
+    def _tracker(self, max_faces: int, features: FeaturesLike = ()) -> Tracker:
         """For a request that begins; raises what stands against it."""
         if self.draining.is_set():
             raise GoingAway("the service is draining")
@@ -282,23 +293,13 @@ class DataPlane:
         limit = self.settings.max_faces
         if not 0 <= max_faces <= limit:
             raise InvalidRequest(f"max_faces is {max_faces}, it must be 1 to {limit}", limit="max_faces")
-        return self._made_tracker(max_faces, self.metrics.observe)
+        return self._made_tracker(max_faces, self.metrics.observe, features)
 
-    def _made_tracker(self, max_faces: int, observe: Observer) -> Tracker:
-        faces, detector = max_faces or 1, self.detector
-        return Tracker(faces, engine=self.engine, detector=detector, options=self.tracking, observe=observe)
-
-
-def _tenant_limits(settings: Settings, *, asks: bool) -> TenantLimits:
-    """Where tenants have names, none of them gets more than half of what all may have unless the settings say so."""
-
-    def share(own: int, of_all: int) -> int:
-        return own or (max(1, of_all // 2) if asks else of_all)
-
-    streams = share(settings.tenant_max_streams, settings.max_streams)
-    uploads = share(settings.tenant_max_uploads, settings.max_uploads)
-    calls = streams + uploads + share(0, OTHER_CALLS)
-    return TenantLimits(streams, uploads, calls, settings.tenant_frames_per_s, settings.tenant_pixels_per_s)
+    def _made_tracker(self, max_faces: int, observe: Observer, features: FeaturesLike = ()) -> Tracker:
+        faces, engine, detector = max_faces or 1, self.engine, self.detector
+        return Tracker(
+            faces, engine=engine, detector=detector, options=self.tracking, observe=observe, features=features
+        )
 
 
 def _make_authenticator(settings: Settings) -> Authenticator:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, NoReturn
+from typing import Any, BinaryIO, NoReturn
 
 from tqdm import tqdm
 
@@ -17,6 +17,7 @@ from red_align.engine.base import ModelInfo
 from red_align.engine.default import load_engine
 from red_align.engine.providers import CPU
 from red_align.engine.variants import Precision
+from red_align.features.options import FeatureOptions
 from red_align.frames import StreamEnd
 from red_align.media.overlay import OverlayWriter
 from red_align.media.writers import WRITERS
@@ -38,6 +39,7 @@ class AlignJob:
         model: Folder of the network; None for the one in the package.
         parallel: Parts of a long video that are tracked side by side, at most; not with an overlay, which needs the
             frames.
+        features: What faces are to have beside their points, and which points.
         quiet: No progress bar.
     """
 
@@ -51,6 +53,7 @@ class AlignJob:
     precision: Precision | None = None
     model: str | None = None
     parallel: int = 1
+    features: FeatureOptions = FeatureOptions()
     quiet: bool = False
 
 
@@ -69,9 +72,10 @@ def align_clip(job: AlignJob) -> bool:
     """
     engine = load_engine(job.providers, precision=job.precision, model=job.model)
     parallel = job.parallel if job.overlay is None else 1
+    choices: Any = {"max_faces": job.max_faces, "stride": job.stride, "features": job.features}
     with (
         contextlib.closing(engine),
-        track(job.clip, max_faces=job.max_faces, stride=job.stride, parallel=parallel, engine=engine) as clip,
+        track(job.clip, parallel=parallel, engine=engine, **choices) as clip,
     ):
         began = time.perf_counter()
         with _output(job.output) as out, tqdm(unit=" frames", disable=job.quiet, file=sys.stderr) as bar:
@@ -83,7 +87,7 @@ def align_clip(job: AlignJob) -> bool:
 
 def _write(clip: ClipTrack, job: AlignJob, out: BinaryIO, bar: tqdm[NoReturn]) -> None:
     """Everything of the clip, frame by frame."""
-    writer = WRITERS[job.format](clip.scheme)
+    writer = WRITERS[job.format](clip.scheme, job.features.names)
     drawn = OverlayWriter(job.overlay, clip.video) if job.overlay is not None else None
     with drawn or contextlib.nullcontext():
         out.write(writer.begin(clip.video))

@@ -79,6 +79,7 @@ def _align(given: list[str]) -> int:
         default=1,
         help="parts of a long video to follow side by side (default 1; not with --overlay)",
     )
+    _add_feature_options(parser)
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress bar")
     options = parser.parse_args(given)
     if min(options.stride, options.max_faces, options.parallel) < 1:
@@ -89,6 +90,7 @@ def _align(given: list[str]) -> int:
         if out is not None and out != Path("-"):
             _check_writable(out)
     from red_align.cli.align import AlignJob, align_clip
+    from red_align.features.options import FeatureOptions
 
     job = AlignJob(
         options.clip,
@@ -101,10 +103,18 @@ def _align(given: list[str]) -> int:
         precision=options.precision,
         model=options.model,
         parallel=options.parallel,
+        features=FeatureOptions.of(options.features, options.points, options.smooth, options.focal_px),
         quiet=options.quiet,
     )
     logging.basicConfig(level=logging.WARNING, format="red-align: %(message)s")
     return 0 if align_clip(job) else 3
+
+
+def _add_feature_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--features", default="", help="pose, expression, alignment, crop; several with commas")
+    parser.add_argument("--points", type=int, default=0, help="5, 7, 51 or 68 points of each face (default 68)")
+    parser.add_argument("--smooth", default="none", help="look_ahead (no delay of points) or one_euro; default none")
+    parser.add_argument("--focal-px", type=float, default=0.0, help="of the camera (default: the frame's longer side)")
 
 
 def _check_writable(out: Path) -> None:

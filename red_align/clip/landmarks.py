@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from red_align.clip.feature_columns import FeatureColumns
 from red_align.clip.tracking import PathLike, track
 from red_align.engine.base import Engine
+from red_align.features.options import FeatureOptions, FeaturesLike
 from red_align.frames import FrameResult, FrameStatus, StreamEnd, VideoInfo
+from red_align.media.feature_values import COLUMNS
 from red_align.media.reader import DecodeLimits
 from red_align.tracking.detector import Detector
 from red_align.tracking.options import TrackingOptions
@@ -45,6 +49,12 @@ class ClipLandmarks:
         video: Size and rate of the clip.
         complete: Whether the clip was read to its end.
         warnings: What could not be read, and which faces were left out.
+        pose: float64 [T, F, 6], yaw, pitch, roll (degrees) and translation (mm), see Pose; NaN where there is no face;
+            None where it was not asked for, as with the next three.
+        expression: float64 [T, F] by name: openings, ``eye_closed_left`` ..., ``blink_count`` and coefficients, see
+            Expression; NaN likewise.
+        alignment: float64 [T, F, 2, 3], from the frame to the crop, see Alignment; NaN likewise.
+        crops: For each frame and column the aligned crop as a JPEG; empty where there is no face.
 
     Example:
         >>> import numpy as np
@@ -69,6 +79,10 @@ class ClipLandmarks:
     video: VideoInfo
     complete: bool
     warnings: tuple[str, ...]
+    pose: NDArray[np.float64] | None = None
+    expression: dict[str, NDArray[np.float64]] | None = None
+    alignment: NDArray[np.float64] | None = None
+    crops: tuple[tuple[bytes, ...], ...] | None = None
 
     def to_pandas(self) -> pd.DataFrame:
         """The landmarks as a table with OpenFace's columns, those of the CSV files of ``red-align``.
@@ -76,7 +90,8 @@ class ClipLandmarks:
         Returns:
             One row a face and frame, in order of time: ``frame`` (int64, from 1), ``face_id`` (int64, the track id),
             ``timestamp`` (float64, seconds), ``confidence`` (float64, the face's score, 0 to 1), ``success`` (int64,
-            1), then ``x_0`` ... and ``y_0`` ... (float64, pixels as in ``points``), and ``reacquired`` (int64, 0 or 1).
+            1), then ``x_0`` ... and ``y_0`` ... (float64, pixels as in ``points``), ``reacquired`` (int64, 0 or 1), and the
+            columns of features (float64): ``pose_yaw`` ..., ``eye_opening_left`` ..., ``align_0`` ....
             A frame without a face has one row with face_id -1, success 0, reacquired 0, and NaN for the rest, where the
             CSV files have zeros.
 
@@ -110,7 +125,18 @@ class ClipLandmarks:
         names = [f"{axis}_{i}" for axis in "xy" for i in range(num_points)]
         values = self.points[frame, column].transpose(0, 2, 1).reshape(len(frame), 2 * num_points)
         tail = {"reacquired": self.reacquired[frame, column].astype(np.int64)}
+        tail |= {name: values[frame, column] for name, values in self._tables()}
         return pd.concat([pd.DataFrame(head), pd.DataFrame(values, columns=names), pd.DataFrame(tail)], axis=1)
+
+    def _tables(self) -> Iterator[tuple[str, NDArray[np.float64]]]:
+        """Names and values [T, F] of the features, without crops; the focal length is not kept."""
+        if self.pose is not None:
+            yield from ((name, self.pose[:, :, i]) for i, name in enumerate(COLUMNS["pose"][:6]))
+        if self.expression is not None:
+            yield from self.expression.items()
+        if self.alignment is not None:
+            flat = self.alignment.reshape(*self.alignment.shape[:2], 6)
+            yield from ((name, flat[:, :, i]) for i, name in enumerate(COLUMNS["alignment"]))
 
 
 def align(
@@ -124,6 +150,7 @@ def align(
     limits: DecodeLimits | None = None,
     isolated: bool = False,
     parallel: int = 1,
+    features: FeaturesLike = (),
 ) -> ClipLandmarks:
     """Track the faces of a whole clip.
 
@@ -140,6 +167,7 @@ def align(
         limits: Bounds of decoding; by default frames of up to 50 megapixels.
         isolated: Decode in a process of its own. Linux only.
         parallel: Parts of a long video that are tracked side by side, at most; see ``red_align.track``.
+        features: What faces are to have beside their points, see ``red_align.track``.
 
     Returns:
         Arrays over all frames: float64 points [T, F, 68, 2] in pixels of the upright frame, NaN where there is no face.
@@ -162,6 +190,7 @@ def align(
         >>> clip.track_ids.tolist()
         [[0, -1, -1, -1]]
     """
+    wanted = FeatureOptions.of(features)
     with track(
         source,
         max_faces=max_faces,
@@ -172,8 +201,9 @@ def align(
         limits=limits,
         isolated=isolated,
         parallel=parallel,
+        features=wanted,
     ) as clip:
-        columns = Columns(max_faces, clip.scheme.num_points)
+        columns = Columns(max_faces, clip.scheme.num_points, wanted.names)
         for result in clip:
             columns.add(result)
         return columns.landmarks(clip.video, clip.end)
@@ -185,15 +215,17 @@ class Columns:
     Args:
         max_faces: F, columns.
         num_points: L, points of a face.
+        features: Names of the features that faces have.
     """
 
-    def __init__(self, max_faces: int, num_points: int) -> None:
+    def __init__(self, max_faces: int, num_points: int, features: Sequence[str] = ()) -> None:
         self._max_faces, self._num_points = max_faces, num_points
         self._of_track: dict[int, int] = {}
         self._rows: list[tuple[NDArray[np.float64], NDArray[np.float32], NDArray[np.float64], NDArray[np.int64]]] = []
         self._reacquired: list[NDArray[np.bool_]] = []
         self._last_of: dict[int, int] = {}
         self._frames: list[tuple[int, float, str]] = []
+        self._features = FeatureColumns(features, max_faces) if features else None
 
     def add(self, result: FrameResult) -> None:
         """Add the next frame's result."""
@@ -209,6 +241,8 @@ class Columns:
             points[column], confidence[column] = face.landmarks.points, face.landmarks.confidence
             boxes[column] = box.x, box.y, box.w, box.h, face.score
             ids[column], reacquired[column] = face.track_id, face.reacquired
+        if self._features is not None:
+            self._features.add({self._of_track[face.track_id]: face for face in result.faces})
         self._rows.append((points, confidence, boxes, ids))
         self._reacquired.append(reacquired)
         self._frames.append((result.index, result.time_s, str(result.status)))
@@ -230,6 +264,7 @@ class Columns:
             video=video,
             complete=end.complete,
             warnings=end.warnings,
+            **({} if self._features is None else self._features.arrays()),
         )
 
     def _assign(self, track_ids: list[int]) -> None:

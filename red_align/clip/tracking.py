@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import sys
 import weakref
+from collections import deque
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,16 +18,23 @@ from red_align.clip.parallel import ParallelRun, open_parallel
 from red_align.clip.prefetch import Prefetch
 from red_align.clip.sources import IsolatedSource, LocalSource, Source
 from red_align.conversion import to_rgb
+from red_align.crop import Picture
 from red_align.engine.base import Engine
 from red_align.errors import InvalidRequest
+from red_align.features.options import FeatureOptions, FeaturesLike
 from red_align.frames import Frame, FrameResult, StreamEnd, VideoInfo
 from red_align.media.reader import DecodeLimits, Reader
-from red_align.schemes import PointScheme
+from red_align.schemes import NamedPoints
 from red_align.tracking.detector import Detector
-from red_align.tracking.options import TrackingOptions
+from red_align.tracking.options import TrackingOptions, feature_stage
 from red_align.tracking.tracker import Tracker
 
+if TYPE_CHECKING:
+    from red_align.tracking.feature_stage import FeatureStage
+
 PathLike = str | os.PathLike[str]
+Tracked = Callable[[], tuple[FrameResult, Picture | None] | None]
+"""Gives the next result and its picture; None after the last one."""
 
 
 class ClipTrack(Iterator[FrameResult]):
@@ -38,6 +47,7 @@ class ClipTrack(Iterator[FrameResult]):
         reader: The opened file; closed with the iterator.
         tracker: Tracks its faces; closed with the iterator.
         stride: Every stride-th frame is processed.
+        stage: Adds features to results; None where none are wanted.
 
     Example:
         >>> import red_align
@@ -48,9 +58,9 @@ class ClipTrack(Iterator[FrameResult]):
         (176, 144, 120, True)
     """
 
-    def __init__(self, reader: Reader, tracker: Tracker, stride: int = 1) -> None:
-        self._reader, self._tracker = reader, tracker
-        self._frames = Prefetch(reader, stride)
+    def __init__(self, reader: Reader, tracker: Tracker, stride: int = 1, stage: FeatureStage | None = None) -> None:
+        self._reader, self._tracker, self._stage = reader, tracker, stage
+        self._frames, self._ahead = Prefetch(reader, stride), deque[Frame]()
         self._frame: Frame | None = None
         self._image: NDArray[np.uint8] | None = None
         self._count, self._exhausted = 0, False
@@ -64,9 +74,9 @@ class ClipTrack(Iterator[FrameResult]):
         return self._reader.info
 
     @property
-    def scheme(self) -> PointScheme:
-        """The points that the model gives, such as the 68 of iBUG."""
-        return self._tracker.engine.info.scheme
+    def scheme(self) -> NamedPoints:
+        """The points that faces have: those of the model, such as the 68 of iBUG, or a subset; name and number."""
+        return self._tracker.engine.info.scheme if self._stage is None else self._stage.points
 
     @property
     def image(self) -> NDArray[np.uint8]:
@@ -93,10 +103,9 @@ class ClipTrack(Iterator[FrameResult]):
 
     def __next__(self) -> FrameResult:
         try:
-            frame = self._frames.next()
-            if frame is not None:
-                result = self._tracker.process(frame)
-                self._frame, self._image, self._count = frame, None, self._count + 1
+            result = _next(self._tracked, self._stage)
+            if result is not None:
+                self._frame, self._image, self._count = self._ahead.popleft(), None, self._count + 1
                 return result
             self._exhausted = self._exhausted or self._release.alive
         except BaseException:
@@ -104,6 +113,16 @@ class ClipTrack(Iterator[FrameResult]):
             raise
         self.close()
         raise StopIteration
+
+    def _tracked(self) -> tuple[FrameResult, Picture | None] | None:
+        """The next frame's result, without features; None after the last."""
+        frame = self._frames.next()
+        if frame is None:
+            return None
+        result = self._tracker.process(frame)
+        # Its memory is good until the next frame is taken, which may be before its result is given.
+        self._ahead.append(_kept(frame) if self._stage is not None and self._stage.delay else frame)
+        return result, frame.picture
 
     def close(self) -> None:
         """Free file, decoding thread and slots of the engine; safe to call twice."""
@@ -122,10 +141,11 @@ class ParallelClipTrack(ClipTrack):
     Args:
         run: Tracks the chunks; closed with the iterator.
         tracker: Tells the scheme.
+        stage: See ClipTrack.
     """
 
-    def __init__(self, run: ParallelRun, tracker: Tracker) -> None:
-        self._run, self._tracker = run, tracker
+    def __init__(self, run: ParallelRun, tracker: Tracker, stage: FeatureStage | None = None) -> None:
+        self._run, self._tracker, self._stage = run, tracker, stage
         self._image, self._count, self._exhausted = None, 0, False
         self._release = weakref.finalize(self, run.close)
 
@@ -146,7 +166,7 @@ class ParallelClipTrack(ClipTrack):
 
     def __next__(self) -> FrameResult:
         try:
-            result = self._run.next()
+            result = _next(self._tracked, self._stage, (self.video.width, self.video.height))
         except BaseException:
             self.close()
             raise
@@ -156,6 +176,11 @@ class ParallelClipTrack(ClipTrack):
         self._exhausted = self._exhausted or self._release.alive
         self.close()
         raise StopIteration
+
+    def _tracked(self) -> tuple[FrameResult, Picture | None] | None:
+        """See ClipTrack."""
+        result = self._run.next()
+        return None if result is None else (result, None)
 
 
 def track(
@@ -169,6 +194,7 @@ def track(
     limits: DecodeLimits | None = None,
     isolated: bool = False,
     parallel: int = 1,
+    features: FeaturesLike = (),
 ) -> ClipTrack:
     """Track the faces of a clip, frame by frame.
 
@@ -185,7 +211,10 @@ def track(
         limits: Bounds of decoding; by default frames of up to 50 megapixels.
         isolated: Decode in a process of its own, so that a file that crashes a codec harms nothing else. Linux only.
         parallel: Parts of a long video that are tracked side by side, at most; 1 for none. Points then differ a little
-            behind the joint of two parts, ``image`` is not to be had, and the default engine is another one.
+            behind the joint of two parts, ``image`` is not to be had, and the default engine is another one. Not with
+            crops, which need the frames.
+        features: What faces are to have beside their points, such as ``"pose,expression,alignment"``; FeatureOptions for
+            fewer or steadier points. Smoothing by look-ahead gives results four frames later.
 
     Returns:
         An iterator of FrameResult. Points and boxes are in pixels of the upright frame, float64; (0, 0) is the centre
@@ -213,11 +242,14 @@ def track(
         raise InvalidRequest(f"stride is {stride}, it must be 1 or more")
     if parallel < 1:
         raise InvalidRequest(f"parallel is {parallel}, it must be 1 or more")
+    wanted = FeatureOptions.of(features)
     tracker = _tracker(max_faces, engine, detector, options)
+    stage = feature_stage(wanted, tracker.engine.info.scheme)
+    parallel = 1 if wanted.wants("crop") else parallel
     opened = _isolated if isolated else _local
     clip = opened(Path(source), limits or DecodeLimits(), stride)
     run = open_parallel(clip, parallel, lambda: _tracker(max_faces, engine, detector, options), stride)
-    return ClipTrack(clip.open(), tracker, stride) if run is None else ParallelClipTrack(run, tracker)
+    return ClipTrack(clip.open(), tracker, stride, stage) if run is None else ParallelClipTrack(run, tracker, stage)
 
 
 def _tracker(faces: int, engine: Engine | None, detector: Detector | None, options: TrackingOptions | None) -> Tracker:
@@ -236,6 +268,22 @@ def _isolated(path: Path, limits: DecodeLimits, stride: int) -> Source:
     with path.open("rb"):  # What cannot be opened is an OSError, as without isolation.
         pass
     return IsolatedSource(DecodePool(kept=0), path, limits, stride)
+
+
+def _next(tracked: Tracked, stage: FeatureStage | None, size: tuple[int, int] | None = None) -> FrameResult | None:
+    """The next result, with features where they are wanted."""
+    if stage is not None:
+        return stage.next(tracked, size)
+    taken = tracked()
+    return None if taken is None else taken[0]
+
+
+def _kept(frame: Frame) -> Frame:
+    """The frame with memory of its own."""
+    if frame.planes is None:
+        return frame if frame.image is None else replace(frame, image=frame.image.copy())
+    y, u, v = (plane.copy() for plane in (frame.planes.y, frame.planes.u, frame.planes.v))
+    return replace(frame, planes=replace(frame.planes, y=y, u=u, v=v))
 
 
 def _close_both(frames: Callable[[], None], tracker: Callable[[], None]) -> None:

@@ -16,6 +16,25 @@ WEIGHTS = Path(str(resources.files("red_align"))) / "weights"
 PRESET = "edge"
 
 
+def shipped_models() -> tuple[str, ...]:
+    """Names of the models that come with the package, the default one first."""
+    names = sorted(path.parent.name for path in WEIGHTS.glob("*/red.onnx"))
+    return (PRESET, *(name for name in names if name != PRESET))
+
+
+def model_folder(model: str | os.PathLike[str] | None = None) -> Path:
+    """Folder of red.onnx and red_acquire.onnx.
+
+    Args:
+        model: Name of a model that comes with the package, or a folder; None for the default one.
+
+    Returns:
+        The folder, which need not be there.
+    """
+    name = PRESET if model is None else model
+    return WEIGHTS / str(name) if name in shipped_models() else Path(name)
+
+
 @cache
 def default_engine() -> OnnxEngine:
     """The weights that come with the package on ONNX Runtime, one thread; one engine for the whole process."""
@@ -40,7 +59,8 @@ def load_engine(
             else it is an error.
         precision: ``fp32``, ``fp16`` or ``int8``, where the model's folder has it; None for what the folder holds.
         threads: Threads of one network call on the CPU.
-        model: Folder of red.onnx and red_acquire.onnx; by default the one in this package.
+        model: Name of a model that comes with the package (``shipped_models()``), or the folder of red.onnx and
+            red_acquire.onnx of another one; by default ``edge``.
 
     Returns:
         A loaded engine; its ``info`` says what really runs.
@@ -58,5 +78,4 @@ def load_engine(
         >>> clip = red_align.align("clip.mp4", engine=engine)
         >>> engine.close()
     """
-    folder = WEIGHTS / PRESET if model is None else Path(model)
-    return OnnxEngine(folder, threads=threads, providers=parse_providers(providers), precision=precision)
+    return OnnxEngine(model_folder(model), threads=threads, providers=parse_providers(providers), precision=precision)

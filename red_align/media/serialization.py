@@ -9,6 +9,7 @@ import numpy as np
 from red_align.errors import RedAlignError
 from red_align.frames import Face, FrameResult, FrameStatus, Landmarks, StreamEnd, VideoInfo
 from red_align.geometry import FaceBox
+from red_align.media.feature_values import alignment_values, expression_values, features_from_values, pose_values
 from red_align.media.shapes import EndValues, FaceValues, FrameValues, VideoValues
 
 PIXEL_DECIMALS = 2
@@ -17,7 +18,7 @@ TIME_DECIMALS = 6
 
 
 def face_values(face: Face) -> FaceValues:
-    """track_id, box [x, y, w, h], score, landmarks [x0, y0, ...], confidence [L], and reacquired where it was."""
+    """track_id, box [x, y, w, h], score, landmarks [x0, y0, ...], confidence [L], and what else there is of it."""
     box = face.box
     values: FaceValues = {
         "track_id": face.track_id,
@@ -28,6 +29,12 @@ def face_values(face: Face) -> FaceValues:
     }
     if face.reacquired:
         values["reacquired"] = True
+    if face.pose is not None:
+        values["pose"] = pose_values(face.pose)
+    if face.expression is not None:
+        values["expression"] = expression_values(face.expression)
+    if face.alignment is not None:
+        values["alignment"] = alignment_values(face.alignment)
     return values
 
 
@@ -56,6 +63,7 @@ def frame_from_values(values: FrameValues) -> FrameResult:
             face["score"],
             Landmarks(np.reshape(face["landmarks"], (-1, 2)), np.array(face["confidence"])),
             bool(face.get("reacquired", False)),
+            **features_from_values(face),
         )
         for face in values["faces"]
     )

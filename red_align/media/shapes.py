@@ -19,6 +19,35 @@ class VideoValues(TypedDict):
     ]
 
 
+class PoseValues(TypedDict):
+    """Where a head is and how it is turned, in the frame of a camera with x right, y down, z away from it."""
+
+    yaw: Annotated[float, "Degrees, positive to the person's own left."]
+    pitch: Annotated[float, "Degrees, positive upwards."]
+    roll: Annotated[float, "Degrees, positive clockwise in the picture."]
+    translation: Annotated[list[float], "x, y, z of the point between the eyes in mm, for eye corners 90 mm apart."]
+    focal_px: Annotated[float, "Focal length that was given or assumed, pixels."]
+
+
+class ExpressionValues(TypedDict):
+    """What a face does, from its points; left and right are the person's own."""
+
+    eye_opening_left: Annotated[float, "Eye aspect ratio: height over width."]
+    eye_opening_right: Annotated[float, "Eye aspect ratio: height over width."]
+    mouth_opening: Annotated[float, "Opening between the lips over the mouth's width."]
+    eye_closed_left: Annotated[bool, "Whether the eye is shut, with hysteresis."]
+    eye_closed_right: Annotated[bool, "Whether the eye is shut, with hysteresis."]
+    blink_count: Annotated[int, "Blinks of this track that have ended."]
+    coefficients: Annotated[dict[str, float], "0 to 1, by ARKit's names; /v1/info lists them."]
+
+
+class AlignmentValues(TypedDict):
+    """The similarity to the 112x112 picture that face recognition takes."""
+
+    matrix: Annotated[list[list[float]], "Two rows of three: from pixels of the frame to pixels of the crop."]
+    crop: NotRequired[Annotated[str, "The picture as JPEG in base64; with the feature `crop`."]]
+
+
 class FaceValues(TypedDict):
     """One face of a frame."""
 
@@ -34,6 +63,9 @@ class FaceValues(TypedDict):
     reacquired: NotRequired[
         Annotated[bool, "It was lost and is found again in this frame, with its number; absent if not."]
     ]
+    pose: NotRequired[Annotated[PoseValues, "Where the head is and how it is turned; where asked for."]]
+    expression: NotRequired[Annotated[ExpressionValues, "What the face does; where asked for."]]
+    alignment: NotRequired[Annotated[AlignmentValues, "To the picture for face recognition; where asked for."]]
 
 
 class FrameErrorValues(TypedDict):

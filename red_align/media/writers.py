@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 import orjson
 
+from red_align.errors import InvalidRequest
 from red_align.frames import FrameResult, StreamEnd, VideoInfo
+from red_align.media.feature_values import cells, columns_of, text
 from red_align.media.serialization import end_values, frame_values, video_values
-from red_align.schemes import PointScheme
+from red_align.schemes import NamedPoints
 
 
 class Writer(Protocol):
@@ -32,7 +34,7 @@ class Writer(Protocol):
 class JsonWriter:
     """One JSON object: scheme, video, frames, and the fields of the end."""
 
-    def __init__(self, scheme: PointScheme) -> None:
+    def __init__(self, scheme: NamedPoints, features: Sequence[str] = ()) -> None:
         self._scheme = scheme.name
         self._separator = b""
 
@@ -53,7 +55,7 @@ class JsonWriter:
 class NdjsonWriter:
     """Lines with ``type`` header, frame, error (a frame that has no points but a reason) and end."""
 
-    def __init__(self, scheme: PointScheme) -> None:
+    def __init__(self, scheme: NamedPoints, features: Sequence[str] = ()) -> None:
         self._scheme = scheme.name
 
     def begin(self, video: VideoInfo) -> bytes:
@@ -70,16 +72,24 @@ class NdjsonWriter:
 
 
 class CsvWriter:
-    """OpenFace's columns: frame (from 1), face_id, timestamp, confidence, success, x_0.., y_0..; and reacquired."""
+    """OpenFace's columns: frame (from 1), face_id, timestamp, confidence, success, x_0.., y_0..; and reacquired.
 
-    def __init__(self, scheme: PointScheme) -> None:
-        self._num_points = scheme.num_points
+    After them those of features, see ``red_align.media.feature_values.COLUMNS``.
+
+    Raises:
+        InvalidRequest: Crops are wanted, for which a table has no room.
+    """
+
+    def __init__(self, scheme: NamedPoints, features: Sequence[str] = ()) -> None:
+        if "crop" in features:
+            raise InvalidRequest("a table has no room for crops; take json or ndjson, or the feature alignment alone")
+        self._num_points, self._columns = scheme.num_points, columns_of(features)
 
     def begin(self, video: VideoInfo) -> bytes:
         """See Writer."""
         names = ["frame", "face_id", "timestamp", "confidence", "success"]
         names += [f"x_{i}" for i in range(self._num_points)] + [f"y_{i}" for i in range(self._num_points)]
-        names.append("reacquired")
+        names += ["reacquired", *self._columns]
         return (",".join(names) + "\n").encode("ascii")
 
     def frame(self, result: FrameResult) -> bytes:
@@ -96,13 +106,19 @@ class CsvWriter:
         for face in result.faces:
             points = np.asarray(face.landmarks.points, np.float64)
             values = ",".join(f"{v:.2f}" for v in points.T.reshape(-1))
-            yield start.format(face.track_id) + f"{face.score:.3f},1,{values},{face.reacquired:d}\n"
+            more = "".join("," + text(value) for value in cells(face)) if self._columns else ""
+            yield start.format(face.track_id) + f"{face.score:.3f},1,{values},{face.reacquired:d}{more}\n"
         if not result.faces:
-            yield start.format(0) + "0.000,0," + ",".join(["0.00"] * (2 * self._num_points)) + ",0\n"
+            zeros = ",".join(["0.00"] * (2 * self._num_points)) + ",0" * (1 + len(self._columns))
+            yield start.format(0) + f"0.000,0,{zeros}\n"
 
 
-WRITERS: dict[str, Callable[[PointScheme], Writer]] = {"json": JsonWriter, "ndjson": NdjsonWriter, "csv": CsvWriter}
-"""Writers by the name of their format."""
+WRITERS: dict[str, Callable[[NamedPoints, Sequence[str]], Writer]] = {
+    "json": JsonWriter,
+    "ndjson": NdjsonWriter,
+    "csv": CsvWriter,
+}
+"""Writers by the name of their format; they take the points and the names of the features that faces have."""
 
 
 def _line(kind: str, values: Mapping[str, Any]) -> bytes:

@@ -66,15 +66,15 @@ def face_score(confidence: NDArray[np.floating[Any]]) -> float:
     return float(confidence.sum()) / len(confidence)
 
 
-def is_lost(score: float, points: Points, frame_size: tuple[int, int], track_lost_threshold: float) -> bool:
+def is_lost(score: float, box: FaceBox, frame_size: tuple[int, int], track_lost_threshold: float) -> bool:
     """Whether a face is to be given up: low score, not finite, degenerate, or gone from the frame.
 
-    ``points`` are [L, 2] in frame pixels, ``frame_size`` is (width, height), ``track_lost_threshold`` the score
-    under which a face counts as lost.
+    ``box`` is the tight one of its points in frame pixels, not finite where a point is not; ``frame_size`` is (width,
+    height), ``track_lost_threshold`` the score under which a face counts as lost.
     """
-    if not np.isfinite(points).all() or not score >= track_lost_threshold:  # Not "<": the score may be NaN.
+    # Not "<": the score may be NaN.
+    if not math.isfinite(box.x + box.y + box.w + box.h) or not score >= track_lost_threshold:
         return True
-    box = FaceBox.around(points)
     if max(box.w, box.h) * REGION_MARGIN < MIN_SIDE_PX or box.area <= 0.0:
         return True
     width, height = frame_size

@@ -57,6 +57,7 @@ class Track:
     resumed: bool = False
     reacquired: bool = False
     motion: tuple[float, float] = (0.0, 0.0)
+    _boxed: tuple[NDArray[np.float64], FaceBox] | None = None
 
     @classmethod
     def found(cls, result: StepResult, region: FaceRegion, scheme: PointScheme) -> Self:
@@ -75,8 +76,10 @@ class Track:
 
     @property
     def box(self) -> FaceBox:
-        """Tight box of the points, frame pixels."""
-        return FaceBox.around(self.points)
+        """Tight box of the points, frame pixels; asked for several times a frame, made once."""
+        if self._boxed is None or self._boxed[0] is not self.points:
+            self._boxed = self.points, FaceBox.around(self.points)
+        return self._boxed[1]
 
     @property
     def score(self) -> float:
@@ -122,7 +125,7 @@ class Track:
     def is_lost(self, image: Picture, threshold: float) -> bool:
         """Whether it is to be given up in this image, at this score."""
         height, width = image.shape[:2]
-        return is_lost(self.score, self.points, (width, height), threshold)
+        return is_lost(self.score, self.box, (width, height), threshold)
 
     def overlaps(self, others: Sequence[Track]) -> bool:
         """Whether it shows the same face as one of the others."""

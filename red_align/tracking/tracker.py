@@ -1,7 +1,7 @@
 """The tracker: the faces of one clip or stream, followed frame by frame, in the caller's thread.
 
 frame -> regions of the tracks -> crops -> engine -> points -> kept, rescued, lost, or another face
-      -> room for a face and its turn? detect -> crop -> acquire -> new track, or one that was lost a moment ago
+      -> room for a face and its turn? detect -> crop -> acquire -> new track, or one lost a moment ago -> features
 """
 
 from __future__ import annotations
@@ -16,21 +16,17 @@ from red_align.crop import Picture, crop_face
 from red_align.engine.base import Engine
 from red_align.engine.default import default_engine
 from red_align.errors import InvalidRequest, Overloaded, RedAlignError
+from red_align.features.options import FeaturesLike
 from red_align.frames import Frame, FrameResult, FrameStatus
 from red_align.geometry import FaceRegion
 from red_align.tracking import steps
 from red_align.tracking.detector import Detection, Detector, default_detector
 from red_align.tracking.lost import LostFaces
-from red_align.tracking.options import Observer, TrackingOptions
+from red_align.tracking.options import FULL_ENGINE_FRAMES, USUAL_STEP_S, Observer, TrackingOptions, feature_stage
 from red_align.tracking.rules import appearance_descriptor, is_identity_switch, unfit
 from red_align.tracking.search import Search, choose
 from red_align.tracking.state import TrackerState
 from red_align.tracking.track import Track
-
-FULL_ENGINE_FRAMES = 50
-"""Frames without a search for further faces after the engine had no slot for one."""
-USUAL_STEP_S = 0.04
-"""Time between two frames where the caller names none."""
 
 
 class Tracker:
@@ -45,6 +41,7 @@ class Tracker:
         detector: Who finds faces; by default YuNet, shared likewise.
         options: Thresholds and intervals.
         observe: Called for what is counted and timed.
+        features: What faces are to have beside their points, see FeatureOptions.
 
     Example:
         >>> import cv2
@@ -66,6 +63,7 @@ class Tracker:
         detector: Detector | None = None,
         options: TrackingOptions | None = None,
         observe: Observer | None = None,
+        features: FeaturesLike = (),
     ) -> None:
         if max_faces < 1:
             raise InvalidRequest(f"max_faces is {max_faces}, it must be 1 or more")
@@ -85,6 +83,7 @@ class Tracker:
         self._frame_s = 0.0  # of this one
         self._restored = False
         self._missing = 0  # faces that were lost and not found again
+        self._stage = feature_stage(features, self.engine.info.scheme, live=True)
 
     def track(self, image: NDArray[np.uint8], time_s: float | None = None) -> FrameResult:
         """Follow all faces to the next frame, and search for more where there is room.
@@ -102,9 +101,8 @@ class Tracker:
         """
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
             raise InvalidRequest(f"a frame is RGB uint8 [H, W, 3], this one {image.dtype} {list(image.shape)}")
-        if time_s is None:
-            time_s = 0.0 if self._time_s is None else self._time_s + USUAL_STEP_S
-        return self.process(Frame(self._next_index, time_s, image))
+        next_s = 0.0 if self._time_s is None else self._time_s + USUAL_STEP_S
+        return self.process(Frame(self._next_index, next_s if time_s is None else time_s, image))
 
     def process(self, frame: Frame) -> FrameResult:
         """As ``track``, for a numbered frame or one that did not decode.
@@ -126,8 +124,7 @@ class Tracker:
             return FrameResult(frame.index, frame.time_s, FrameStatus.ERROR, error=error)
         # A new segment's clock begins anew; its first frame follows the last one of before.
         gap_s = 0.0 if self._time_s is None else frame.time_s - self._time_s
-        self._size, self._time_s = (image.shape[1], image.shape[0]), frame.time_s
-        self._frame_s = frame.time_s
+        self._size, self._time_s, self._frame_s = (image.shape[1], image.shape[0]), frame.time_s, frame.time_s
         if self._lost:
             self._lost.forget(frame.time_s)
         if self._tracks:
@@ -137,7 +134,8 @@ class Tracker:
         faces = tuple(track.face() for track in self._tracks)
         resumed = self._restored or any(track.resumed for track in self._tracks)
         self._restored = False
-        return FrameResult(frame.index, frame.time_s, faces=faces, resumed=resumed)
+        result = FrameResult(frame.index, frame.time_s, faces=faces, resumed=resumed)
+        return self._stage.now(result, image) if self._stage is not None else result
 
     def state(self, next_index: int | None = None) -> TrackerState:
         """What the tracker is after its last frame.
@@ -180,6 +178,7 @@ class Tracker:
         engine: Engine | None = None,
         detector: Detector | None = None,
         options: TrackingOptions | None = None,
+        features: FeaturesLike = (),
     ) -> Self:
         """A tracker that goes on where another one stood, with the same points as if it were that one.
 
@@ -189,11 +188,12 @@ class Tracker:
             engine: See Tracker.
             detector: See Tracker.
             options: See Tracker.
+            features: See Tracker; smoothing, blinks and a person's neutral face begin anew.
 
         Returns:
             The new tracker; its first frame follows the last one of the other.
         """
-        tracker = cls(max_faces, engine=engine, detector=detector, options=options)
+        tracker = cls(max_faces, engine=engine, detector=detector, options=options, features=features)
         tracker.restore(state)
         return tracker
 

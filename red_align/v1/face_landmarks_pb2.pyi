@@ -7,6 +7,12 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class Smoothing(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    SMOOTHING_UNSPECIFIED: _ClassVar[Smoothing]
+    SMOOTHING_ONE_EURO: _ClassVar[Smoothing]
+    SMOOTHING_LOOK_AHEAD: _ClassVar[Smoothing]
+
 class Flow(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     FLOW_UNSPECIFIED: _ClassVar[Flow]
@@ -19,6 +25,9 @@ class FrameStatus(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     FRAME_STATUS_OK: _ClassVar[FrameStatus]
     FRAME_STATUS_DROPPED: _ClassVar[FrameStatus]
     FRAME_STATUS_ERROR: _ClassVar[FrameStatus]
+SMOOTHING_UNSPECIFIED: Smoothing
+SMOOTHING_ONE_EURO: Smoothing
+SMOOTHING_LOOK_AHEAD: Smoothing
 FLOW_UNSPECIFIED: Flow
 FLOW_BLOCK: Flow
 FLOW_LATEST: Flow
@@ -36,18 +45,32 @@ class AlignStreamRequest(_message.Message):
     def __init__(self, config: _Optional[_Union[StreamConfig, _Mapping]] = ..., frame: _Optional[_Union[VideoFrame, _Mapping]] = ...) -> None: ...
 
 class StreamConfig(_message.Message):
-    __slots__ = ("max_faces", "stream_id", "flow", "resume_token", "resume_every")
+    __slots__ = ("max_faces", "stream_id", "flow", "resume_token", "resume_every", "features")
     MAX_FACES_FIELD_NUMBER: _ClassVar[int]
     STREAM_ID_FIELD_NUMBER: _ClassVar[int]
     FLOW_FIELD_NUMBER: _ClassVar[int]
     RESUME_TOKEN_FIELD_NUMBER: _ClassVar[int]
     RESUME_EVERY_FIELD_NUMBER: _ClassVar[int]
+    FEATURES_FIELD_NUMBER: _ClassVar[int]
     max_faces: int
     stream_id: str
     flow: Flow
     resume_token: str
     resume_every: int
-    def __init__(self, max_faces: _Optional[int] = ..., stream_id: _Optional[str] = ..., flow: _Optional[_Union[Flow, str]] = ..., resume_token: _Optional[str] = ..., resume_every: _Optional[int] = ...) -> None: ...
+    features: FeatureOptions
+    def __init__(self, max_faces: _Optional[int] = ..., stream_id: _Optional[str] = ..., flow: _Optional[_Union[Flow, str]] = ..., resume_token: _Optional[str] = ..., resume_every: _Optional[int] = ..., features: _Optional[_Union[FeatureOptions, _Mapping]] = ...) -> None: ...
+
+class FeatureOptions(_message.Message):
+    __slots__ = ("names", "points", "smooth", "focal_px")
+    NAMES_FIELD_NUMBER: _ClassVar[int]
+    POINTS_FIELD_NUMBER: _ClassVar[int]
+    SMOOTH_FIELD_NUMBER: _ClassVar[int]
+    FOCAL_PX_FIELD_NUMBER: _ClassVar[int]
+    names: _containers.RepeatedScalarFieldContainer[str]
+    points: int
+    smooth: Smoothing
+    focal_px: float
+    def __init__(self, names: _Optional[_Iterable[str]] = ..., points: _Optional[int] = ..., smooth: _Optional[_Union[Smoothing, str]] = ..., focal_px: _Optional[float] = ...) -> None: ...
 
 class VideoFrame(_message.Message):
     __slots__ = ("encoded", "raw", "time_s", "max_age_ms")
@@ -98,18 +121,20 @@ class AlignClipRequest(_message.Message):
     def __init__(self, config: _Optional[_Union[ClipConfig, _Mapping]] = ..., chunk: _Optional[bytes] = ...) -> None: ...
 
 class ClipConfig(_message.Message):
-    __slots__ = ("max_faces", "stride", "stream_id", "resume_token", "parallel")
+    __slots__ = ("max_faces", "stride", "stream_id", "resume_token", "parallel", "features")
     MAX_FACES_FIELD_NUMBER: _ClassVar[int]
     STRIDE_FIELD_NUMBER: _ClassVar[int]
     STREAM_ID_FIELD_NUMBER: _ClassVar[int]
     RESUME_TOKEN_FIELD_NUMBER: _ClassVar[int]
     PARALLEL_FIELD_NUMBER: _ClassVar[int]
+    FEATURES_FIELD_NUMBER: _ClassVar[int]
     max_faces: int
     stride: int
     stream_id: str
     resume_token: str
     parallel: int
-    def __init__(self, max_faces: _Optional[int] = ..., stride: _Optional[int] = ..., stream_id: _Optional[str] = ..., resume_token: _Optional[str] = ..., parallel: _Optional[int] = ...) -> None: ...
+    features: FeatureOptions
+    def __init__(self, max_faces: _Optional[int] = ..., stride: _Optional[int] = ..., stream_id: _Optional[str] = ..., resume_token: _Optional[str] = ..., parallel: _Optional[int] = ..., features: _Optional[_Union[FeatureOptions, _Mapping]] = ...) -> None: ...
 
 class AlignClipResponse(_message.Message):
     __slots__ = ("video", "frame", "end")
@@ -152,20 +177,73 @@ class FrameResult(_message.Message):
     def __init__(self, index: _Optional[int] = ..., time_s: _Optional[float] = ..., status: _Optional[_Union[FrameStatus, str]] = ..., faces: _Optional[_Iterable[_Union[Face, _Mapping]]] = ..., resumed: _Optional[bool] = ..., error: _Optional[_Union[FrameError, _Mapping]] = ..., resume_token: _Optional[str] = ...) -> None: ...
 
 class Face(_message.Message):
-    __slots__ = ("track_id", "box", "score", "landmarks", "confidence", "reacquired")
+    __slots__ = ("track_id", "box", "score", "landmarks", "confidence", "reacquired", "pose", "expression", "alignment")
     TRACK_ID_FIELD_NUMBER: _ClassVar[int]
     BOX_FIELD_NUMBER: _ClassVar[int]
     SCORE_FIELD_NUMBER: _ClassVar[int]
     LANDMARKS_FIELD_NUMBER: _ClassVar[int]
     CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
     REACQUIRED_FIELD_NUMBER: _ClassVar[int]
+    POSE_FIELD_NUMBER: _ClassVar[int]
+    EXPRESSION_FIELD_NUMBER: _ClassVar[int]
+    ALIGNMENT_FIELD_NUMBER: _ClassVar[int]
     track_id: int
     box: Box
     score: float
     landmarks: _containers.RepeatedScalarFieldContainer[float]
     confidence: _containers.RepeatedScalarFieldContainer[float]
     reacquired: bool
-    def __init__(self, track_id: _Optional[int] = ..., box: _Optional[_Union[Box, _Mapping]] = ..., score: _Optional[float] = ..., landmarks: _Optional[_Iterable[float]] = ..., confidence: _Optional[_Iterable[float]] = ..., reacquired: _Optional[bool] = ...) -> None: ...
+    pose: Pose
+    expression: Expression
+    alignment: Alignment
+    def __init__(self, track_id: _Optional[int] = ..., box: _Optional[_Union[Box, _Mapping]] = ..., score: _Optional[float] = ..., landmarks: _Optional[_Iterable[float]] = ..., confidence: _Optional[_Iterable[float]] = ..., reacquired: _Optional[bool] = ..., pose: _Optional[_Union[Pose, _Mapping]] = ..., expression: _Optional[_Union[Expression, _Mapping]] = ..., alignment: _Optional[_Union[Alignment, _Mapping]] = ...) -> None: ...
+
+class Pose(_message.Message):
+    __slots__ = ("yaw", "pitch", "roll", "translation", "focal_px")
+    YAW_FIELD_NUMBER: _ClassVar[int]
+    PITCH_FIELD_NUMBER: _ClassVar[int]
+    ROLL_FIELD_NUMBER: _ClassVar[int]
+    TRANSLATION_FIELD_NUMBER: _ClassVar[int]
+    FOCAL_PX_FIELD_NUMBER: _ClassVar[int]
+    yaw: float
+    pitch: float
+    roll: float
+    translation: _containers.RepeatedScalarFieldContainer[float]
+    focal_px: float
+    def __init__(self, yaw: _Optional[float] = ..., pitch: _Optional[float] = ..., roll: _Optional[float] = ..., translation: _Optional[_Iterable[float]] = ..., focal_px: _Optional[float] = ...) -> None: ...
+
+class Expression(_message.Message):
+    __slots__ = ("eye_opening_left", "eye_opening_right", "mouth_opening", "eye_closed_left", "eye_closed_right", "blink_count", "coefficients")
+    class CoefficientsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: float
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[float] = ...) -> None: ...
+    EYE_OPENING_LEFT_FIELD_NUMBER: _ClassVar[int]
+    EYE_OPENING_RIGHT_FIELD_NUMBER: _ClassVar[int]
+    MOUTH_OPENING_FIELD_NUMBER: _ClassVar[int]
+    EYE_CLOSED_LEFT_FIELD_NUMBER: _ClassVar[int]
+    EYE_CLOSED_RIGHT_FIELD_NUMBER: _ClassVar[int]
+    BLINK_COUNT_FIELD_NUMBER: _ClassVar[int]
+    COEFFICIENTS_FIELD_NUMBER: _ClassVar[int]
+    eye_opening_left: float
+    eye_opening_right: float
+    mouth_opening: float
+    eye_closed_left: bool
+    eye_closed_right: bool
+    blink_count: int
+    coefficients: _containers.ScalarMap[str, float]
+    def __init__(self, eye_opening_left: _Optional[float] = ..., eye_opening_right: _Optional[float] = ..., mouth_opening: _Optional[float] = ..., eye_closed_left: _Optional[bool] = ..., eye_closed_right: _Optional[bool] = ..., blink_count: _Optional[int] = ..., coefficients: _Optional[_Mapping[str, float]] = ...) -> None: ...
+
+class Alignment(_message.Message):
+    __slots__ = ("matrix", "crop")
+    MATRIX_FIELD_NUMBER: _ClassVar[int]
+    CROP_FIELD_NUMBER: _ClassVar[int]
+    matrix: _containers.RepeatedScalarFieldContainer[float]
+    crop: bytes
+    def __init__(self, matrix: _Optional[_Iterable[float]] = ..., crop: _Optional[bytes] = ...) -> None: ...
 
 class Box(_message.Message):
     __slots__ = ("x", "y", "w", "h")
@@ -208,7 +286,7 @@ class GetInfoRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetInfoResponse(_message.Message):
-    __slots__ = ("version", "contract_version", "model", "scheme", "num_points", "mean_shape", "limits", "tracking")
+    __slots__ = ("version", "contract_version", "model", "scheme", "num_points", "mean_shape", "limits", "tracking", "features")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     CONTRACT_VERSION_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
@@ -217,6 +295,7 @@ class GetInfoResponse(_message.Message):
     MEAN_SHAPE_FIELD_NUMBER: _ClassVar[int]
     LIMITS_FIELD_NUMBER: _ClassVar[int]
     TRACKING_FIELD_NUMBER: _ClassVar[int]
+    FEATURES_FIELD_NUMBER: _ClassVar[int]
     version: str
     contract_version: int
     model: Model
@@ -225,7 +304,20 @@ class GetInfoResponse(_message.Message):
     mean_shape: _containers.RepeatedScalarFieldContainer[float]
     limits: Limits
     tracking: Tracking
-    def __init__(self, version: _Optional[str] = ..., contract_version: _Optional[int] = ..., model: _Optional[_Union[Model, _Mapping]] = ..., scheme: _Optional[str] = ..., num_points: _Optional[int] = ..., mean_shape: _Optional[_Iterable[float]] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ..., tracking: _Optional[_Union[Tracking, _Mapping]] = ...) -> None: ...
+    features: Features
+    def __init__(self, version: _Optional[str] = ..., contract_version: _Optional[int] = ..., model: _Optional[_Union[Model, _Mapping]] = ..., scheme: _Optional[str] = ..., num_points: _Optional[int] = ..., mean_shape: _Optional[_Iterable[float]] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ..., tracking: _Optional[_Union[Tracking, _Mapping]] = ..., features: _Optional[_Union[Features, _Mapping]] = ...) -> None: ...
+
+class Features(_message.Message):
+    __slots__ = ("names", "points", "smooth", "coefficients")
+    NAMES_FIELD_NUMBER: _ClassVar[int]
+    POINTS_FIELD_NUMBER: _ClassVar[int]
+    SMOOTH_FIELD_NUMBER: _ClassVar[int]
+    COEFFICIENTS_FIELD_NUMBER: _ClassVar[int]
+    names: _containers.RepeatedScalarFieldContainer[str]
+    points: _containers.RepeatedScalarFieldContainer[int]
+    smooth: _containers.RepeatedScalarFieldContainer[str]
+    coefficients: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, names: _Optional[_Iterable[str]] = ..., points: _Optional[_Iterable[int]] = ..., smooth: _Optional[_Iterable[str]] = ..., coefficients: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Tracking(_message.Message):
     __slots__ = ("detect_every", "search_every", "search_turned_every", "reacquire_s")

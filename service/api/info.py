@@ -7,6 +7,9 @@ from typing import Any
 import numpy as np
 
 from red_align import __version__
+from red_align.features.options import FEATURES, Smoothing
+from red_align.features.subsets import SUBSETS
+from red_align.features.values import COEFFICIENTS
 from red_align.tracking.lost import REACQUIRE_S
 from service.dataplane import DataPlane
 
@@ -39,5 +42,11 @@ def info_values(dataplane: DataPlane) -> dict[str, Any]:
             "search_every": settings.search_every,
             "search_turned_every": settings.search_turned_every,
             "reacquire_s": REACQUIRE_S,
+        },
+        "features": {
+            "names": list(FEATURES),
+            "points": [*SUBSETS, model.scheme.num_points],
+            "smooth": [str(kind) for kind in Smoothing],
+            "coefficients": list(COEFFICIENTS),
         },
     }

@@ -74,6 +74,15 @@ class TrackingModel(BaseModel):
     reacquire_s: float = Field(description="Seconds after its loss within which a face found again keeps its track_id")
 
 
+class FeaturesModel(BaseModel):
+    """What faces may have beside their points."""
+
+    names: list[str] = Field(description="Values of `features`")
+    points: list[int] = Field(description="Values of `points`")
+    smooth: list[str] = Field(description="Values of `smooth`; look_ahead for clips alone")
+    coefficients: list[str] = Field(description="Names of an expression's coefficients")
+
+
 class InfoModel(BaseModel):
     """What this service is."""
 
@@ -85,6 +94,7 @@ class InfoModel(BaseModel):
     mean_shape: list[float] = Field(description="Mean face in pixels of the 128x128 crop: x0, y0, x1, y1, ...")
     limits: LimitsModel
     tracking: TrackingModel
+    features: FeaturesModel
 
 
 class StateModel(BaseModel):

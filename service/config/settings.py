@@ -5,13 +5,13 @@ from __future__ import annotations
 import ipaddress
 import os
 import tempfile
-from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import DirectoryPath, Field, FilePath, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from red_align.engine.default import PRESET, model_folder, shipped_models
 from red_align.engine.providers import parse_providers
 from red_align.engine.variants import Precision
 from red_align.errors import ConfigurationError
@@ -19,7 +19,7 @@ from red_align.machine import usable_cores
 from red_align.media.reader import MAX_FRAME_PIXELS
 from service.config.files import JwksFile, KeysFile, TokenKeys, check_tls, refused
 
-MODEL_FOLDER = Path(str(resources.files("red_align"))) / "weights" / "edge"
+MODEL_FOLDER = model_folder()
 GRPC_MESSAGE_BYTES = 16 * 1024 * 1024
 
 Unit = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -51,7 +51,13 @@ class Settings(BaseSettings):
     engine: Literal["embedded", "triton"] = Field(
         "embedded", description="Who runs the network: ONNX Runtime in this process, or a Triton server."
     )
-    model_dir: DirectoryPath = Field(MODEL_FOLDER, description="Folder with red.onnx and red_acquire.onnx (embedded).")
+    model: str = Field(
+        PRESET, description="Name of a model that comes with the package (embedded): edge is quick, base accurate."
+    )
+    model_dir: DirectoryPath = Field(
+        default_factory=lambda known: model_folder(known.get("model")),
+        description="Folder with red.onnx and red_acquire.onnx (embedded); by default that of RED_MODEL.",
+    )
     providers: str = Field(
         "cpu",
         description="Execution providers of ONNX Runtime by preference, separated by commas (embedded): cpu, cuda, "
@@ -267,6 +273,13 @@ class Settings(BaseSettings):
                 f"RED_HOST {known['host']} is not loopback and nobody would be asked for a key: set "
                 "RED_API_KEYS_FILE or RED_JWT_JWKS_FILE, or RED_ALLOW_ANONYMOUS=true"
             )
+        return value
+
+    @field_validator("model")
+    @classmethod
+    def _model_is_shipped(cls, value: str) -> str:
+        if value not in shipped_models():
+            raise refused(f"no model {value!r} comes with the package, only {', '.join(shipped_models())}")
         return value
 
     @field_validator("providers")

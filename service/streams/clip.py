@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import replace
 from time import perf_counter
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import anyio
 
+from red_align.crop import Picture
 from red_align.errors import RedAlignError
 from red_align.frames import Frame, FrameResult, StreamEnd, VideoInfo
 from red_align.media.reader import Reader
@@ -17,6 +18,9 @@ from red_align.tracking.state import TrackerState
 from red_align.tracking.tracker import Tracker
 from service.observability.metrics import Metrics
 from service.streams.threads import ThreadCalls
+
+if TYPE_CHECKING:
+    from red_align.tracking.feature_stage import FeatureStage
 
 T = TypeVar("T")
 TOGETHER_S = 0.02
@@ -40,6 +44,7 @@ class ClipRun:
         rate_limit: Awaited before each frame; None where frames are not limited.
         spend: Told the pixels that were decoded, those of frames that the stride leaves out among them.
         metrics: What is counted.
+        stage: Adds features to results; None where none are wanted.
     """
 
     def __init__(
@@ -54,8 +59,9 @@ class ClipRun:
         rate_limit: Callable[[], Awaitable[None]] | None = None,
         spend: Callable[[int], None] | None = None,
         metrics: Metrics | None = None,
+        stage: FeatureStage | None = None,
     ) -> None:
-        self._reader, self._tracker, self._calls = reader, tracker, calls
+        self._reader, self._tracker, self._calls, self._stage = reader, tracker, calls, stage
         self._frames = reader.frames(stride, planes=True)
         self._first_index = self._next_index = first_index
         self._seal, self._rate_limit, self._metrics = seal, rate_limit, metrics or Metrics()
@@ -87,6 +93,13 @@ class ClipRun:
         Raises:
             RedAlignError: One of the first frames was refused. Later the clip ends instead, incomplete, with a warning.
         """
+        if self._stage is not None:
+            return self._stage.next(self._tracked, (self.video.width, self.video.height))
+        taken = self._tracked()
+        return None if taken is None else taken[0]
+
+    def _tracked(self) -> tuple[FrameResult, Picture | None] | None:
+        """The next result, without features, and its frame."""
         if self._over:
             return None
         try:
@@ -99,7 +112,7 @@ class ClipRun:
             self._next_index = self._first_index + self._reader.count  # with those that the stride left out
             return None
         try:
-            return self._answer(frame)
+            return self._answer(frame), frame.picture
         except RedAlignError as error:
             if self.answered < FIRST_FRAMES:
                 raise

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from red_align.features.options import FeatureOptions
+
 
 @dataclass(frozen=True, slots=True)
 class StreamOptions:
@@ -14,12 +16,14 @@ class StreamOptions:
         stream_id: Name of the tenant's stream to go on with, or to begin; empty for none.
         resume_token: State to go on from, whoever holds it; empty for none.
         tenant: Who asks.
+        features: What faces are to have beside their points, and which points.
     """
 
     max_faces: int = 1
     stream_id: str = ""
     resume_token: str = ""
     tenant: str = ""
+    features: FeatureOptions = FeatureOptions()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import anyio
 
 from red_align.clip.parallel import ParallelRun
+from red_align.crop import Picture
 from red_align.errors import RedAlignError
 from red_align.frames import FrameResult, StreamEnd, VideoInfo
 from red_align.tracking.options import Observer
@@ -14,6 +16,9 @@ from red_align.tracking.tracker import Tracker
 from service.observability.metrics import Metrics
 from service.streams.clip import FIRST_FRAMES, ClipRun
 from service.streams.threads import ThreadCalls
+
+if TYPE_CHECKING:
+    from red_align.tracking.feature_stage import FeatureStage
 
 TIMES = ("step_s", "detect_s")
 """What parts observe. Tracks are counted in none: those of two parts may be one."""
@@ -26,10 +31,13 @@ class ParallelClipRun(ClipRun):
         run: Tracks the parts; closed with it.
         calls: Threads to block in.
         metrics: What is counted.
+        stage: See ClipRun.
     """
 
-    def __init__(self, run: ParallelRun, calls: ThreadCalls, metrics: Metrics) -> None:
-        self._run, self._calls, self._metrics = run, calls, metrics
+    def __init__(
+        self, run: ParallelRun, calls: ThreadCalls, metrics: Metrics, stage: FeatureStage | None = None
+    ) -> None:
+        self._run, self._calls, self._metrics, self._stage = run, calls, metrics, stage
         self._rate_limit = None
         self._first, self._over, self.answered = [], False, 0
 
@@ -43,7 +51,7 @@ class ParallelClipRun(ClipRun):
         """See ClipRun."""
         return StreamEnd(self._run.complete, self.answered, tuple(self._run.warnings))
 
-    def next(self) -> FrameResult | None:
+    def _tracked(self) -> tuple[FrameResult, Picture | None] | None:
         """See ClipRun."""
         if self._over:
             return None
@@ -60,7 +68,7 @@ class ParallelClipRun(ClipRun):
             return None
         self._metrics.answered(result)
         self.answered += 1
-        return result
+        return result, None
 
     async def close(self) -> None:
         """See ClipRun."""

@@ -100,15 +100,7 @@ def test_downloads_are_the_answers_of_the_api(page: Page, server: RunningServer)
 
     assert json.loads(downloaded("json")) == api(server, SAMPLE).json()
     assert downloaded("ndjson") == api(server, SAMPLE, "ndjson").content
-    ours, theirs = (
-        np.genfromtxt(io.BytesIO(data), delimiter=",", names=True)
-        for data in (downloaded("csv"), api(server, SAMPLE, "csv").content)
-    )
-    assert ours.dtype.names == theirs.dtype.names
-    assert ours.shape == theirs.shape
-    for name in ours.dtype.names:
-        # Both are rounded: the page rounds what JSON has rounded before.
-        assert np.abs(ours[name] - theirs[name]).max() <= (0.0101 if name[0] in "xy" else 0.0011), name
+    assert downloaded("csv") == api(server, SAMPLE, "csv").content
 
 
 def test_the_overlay_is_recorded_as_a_video(page: Page) -> None:

@@ -11,6 +11,8 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from red_align.errors import NotReady
+from red_align.features.options import FeatureOptions
+from red_align.features.subsets import subset_of
 from red_align.media.writers import WRITERS
 from service.api.rest.body import receive
 from service.api.rest.names import check_query
@@ -89,6 +91,14 @@ async def align(
         ),
     ] = "",
     resume: Annotated[bool, Query(description="Give a resume token at the end, as with a stream_id.")] = False,
+    features: Annotated[
+        str, Query(max_length=200, description="pose, expression, alignment, crop (JPEG); several with commas.")
+    ] = "",
+    points: Annotated[int, Query(description="5, 7, 51 or 68 points of each face; 0: all of the model.")] = 0,
+    smooth: Annotated[
+        str, Query(max_length=40, description="none, one_euro or look_ahead (no delay of points).")
+    ] = "none",
+    focal_px: Annotated[float, Query(description="Focal length, for the pose; 0: the frame's longer side.")] = 0.0,
 ) -> Response:
     """Facial landmarks of every frame of a video, an image, or an animated image."""
     dataplane: DataPlane = request.app.state.dataplane
@@ -96,13 +106,14 @@ async def align(
         raise NotReady("the service is not ready")
     tenant = dataplane.auth.tenant(request.headers)
     set_stream_id(stream_id)
+    wanted = FeatureOptions.of(features, points, smooth, focal_px)
+    scheme = dataplane.engine.info.scheme
+    writer = WRITERS[format](subset_of(wanted.points, scheme) or scheme, wanted.names)
     async with AsyncExitStack() as stack:
         upload = await stack.enter_async_context(dataplane.upload(tenant))
         token = await receive(request, upload, dataplane.settings.max_upload_bytes, dataplane.upload_limits)
-        options = ClipOptions(max_faces, stream_id, token, tenant, stride=stride, want_token=resume, parallel=parallel)
+        options = ClipOptions(max_faces, stream_id, token, tenant, wanted, stride, resume, parallel)
         run = await stack.enter_async_context(dataplane.clip(await upload.finish(), options))
-        scheme = dataplane.engine.info.scheme
-        writer = WRITERS[format](scheme)
         if format == "csv":
             rows = await stack.enter_async_context(open_spool(dataplane.settings.temp_dir))
             await _spool_csv(request, run.pieces(writer), rows)

@@ -12,7 +12,8 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import Request
 
 from red_align.errors import BadResumeToken, EmptyBody, InvalidRequest, UnsupportedMedia
-from service.api.rest.names import nearest, query_names, unknown
+from red_align.names import nearest, unknown
+from service.api.rest.names import query_names
 from service.limits.loop_share import LoopShare
 from service.limits.timeouts import UploadLimits, iterate_upload
 from service.streams.uploads import Upload, check_size

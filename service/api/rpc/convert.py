@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
+from red_align.errors import InvalidRequest
+from red_align.features.options import FeatureOptions, Smoothing
+from red_align.features.values import Alignment, Expression, Pose
 from red_align.frames import Face, FrameResult, FrameStatus, StreamEnd, VideoInfo
 from red_align.v1 import face_landmarks_pb2 as pb
 
+_SMOOTHING = {
+    pb.SMOOTHING_UNSPECIFIED: Smoothing.NONE,
+    pb.SMOOTHING_ONE_EURO: Smoothing.ONE_EURO,
+    pb.SMOOTHING_LOOK_AHEAD: Smoothing.LOOK_AHEAD,
+}
 _STATUS = {
     FrameStatus.OK: pb.FRAME_STATUS_OK,
     FrameStatus.DROPPED: pb.FRAME_STATUS_DROPPED,
@@ -41,7 +50,34 @@ def face_message(face: Face) -> pb.Face:
         landmarks=np.asarray(face.landmarks.points, np.float32).reshape(-1).tolist(),
         confidence=np.asarray(face.landmarks.confidence, np.float32).tolist(),
         reacquired=face.reacquired,
+        pose=pose_message(face.pose) if face.pose is not None else None,
+        expression=expression_message(face.expression) if face.expression is not None else None,
+        alignment=alignment_message(face.alignment) if face.alignment is not None else None,
     )
+
+
+def pose_message(pose: Pose) -> pb.Pose:
+    """Pose as a message."""
+    return pb.Pose(
+        yaw=pose.yaw, pitch=pose.pitch, roll=pose.roll, translation=pose.translation.tolist(), focal_px=pose.focal_px
+    )
+
+
+def expression_message(expression: Expression) -> pb.Expression:
+    """Expression as a message; field names are the same."""
+    return pb.Expression(**asdict(expression))
+
+
+def alignment_message(alignment: Alignment) -> pb.Alignment:
+    """Alignment as a message."""
+    return pb.Alignment(matrix=alignment.matrix.reshape(-1).tolist(), crop=alignment.crop)
+
+
+def feature_options(message: pb.FeatureOptions) -> FeatureOptions:
+    """The options that a config holds. Raises InvalidRequest where they name what there is not."""
+    if message.smooth not in _SMOOTHING:
+        raise InvalidRequest(f"there is no smoothing {message.smooth}")
+    return FeatureOptions.of(message.names, message.points, _SMOOTHING[message.smooth], message.focal_px)
 
 
 def end_message(end: StreamEnd) -> pb.StreamEnd:
@@ -64,10 +100,11 @@ def video_message(video: VideoInfo) -> pb.VideoInfo:
 
 def info_message(values: dict[str, Any]) -> pb.GetInfoResponse:
     """The values of service.api.info as a message; field names are the same."""
-    plain = {k: v for k, v in values.items() if k not in ("model", "limits", "tracking")}
+    plain = {k: v for k, v in values.items() if k not in ("model", "limits", "tracking", "features")}
     return pb.GetInfoResponse(
         model=pb.Model(**values["model"]),
         limits=pb.Limits(**values["limits"]),
         tracking=pb.Tracking(**values["tracking"]),
+        features=pb.Features(**values["features"]),
         **plain,
     )

@@ -13,7 +13,7 @@ from red_align.frames import FrameResult
 from red_align.v1 import face_landmarks_pb2 as pb
 from red_align.v1 import face_landmarks_pb2_grpc as pb_grpc
 from service.api.info import info_values
-from service.api.rpc.convert import end_message, frame_message, info_message, video_message
+from service.api.rpc.convert import end_message, feature_options, frame_message, info_message, video_message
 from service.api.rpc.ending import ClientGoneError, Context, abort
 from service.dataplane import DataPlane
 from service.limits.timeouts import iterate_upload, send_with_timeout
@@ -51,7 +51,8 @@ class FaceLandmarkServicer(pb_grpc.FaceLandmarkServiceServicer):
         self, tenant: str, config: pb.StreamConfig, requests: AsyncIterator[pb.AlignStreamRequest]
     ) -> AsyncGenerator[pb.AlignStreamResponse]:
         """All answers of a stream; raises GoingAway after the last one where the service shuts down."""
-        options = StreamOptions(config.max_faces, config.stream_id, config.resume_token, tenant)
+        features = feature_options(config.features)
+        options = StreamOptions(config.max_faces, config.stream_id, config.resume_token, tenant, features)
         flow = LiveFlow(latest=config.flow == pb.FLOW_LATEST, resume_every=config.resume_every)
         live = self._dataplane.live(options, flow, _frames(requests))
         async with live as session, aclosing(session.answers(_SHAPES)) as responses:
@@ -72,6 +73,7 @@ class FaceLandmarkServicer(pb_grpc.FaceLandmarkServiceServicer):
                 asked.stream_id,
                 asked.resume_token,
                 tenant,
+                feature_options(asked.features),
                 stride=asked.stride,
                 parallel=asked.parallel,
             )

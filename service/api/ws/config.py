@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from red_align.errors import ConfigExpected, InvalidRequest
+from red_align.features.options import FeatureOptions
 from service.api.rest.names import unknown
 from service.streams.options import LiveFlow, StreamOptions
 from service.streams.registry import MAX_STREAM_ID
@@ -26,6 +27,12 @@ class StreamConfig(BaseModel):
     flow: Literal["block", "latest"] = Field("block", description="What happens to frames that come too fast.")
     max_age_ms: int = Field(0, ge=0, le=1_000_000_000, description="Frames that waited longer are dropped; 0 is never.")
     times: Literal["arrival", "client"] = Field("arrival", description="Where the times of frames come from.")
+    features: str | tuple[str, ...] = Field(
+        (), description="pose, expression, alignment, crop: a list, or with commas."
+    )
+    points: int = Field(0, description="5, 7, 51 or 68 points of each face; 0: all of the model.")
+    smooth: str = Field("none", max_length=40, description="none or one_euro.")
+    focal_px: float = Field(0.0, description="Focal length, for the pose; 0: the frame's longer side.")
     answers: Literal["json", "msgpack"] = Field("json", description="Form of the answers.")
 
     def options(self, tenant: str) -> StreamOptions:
@@ -33,8 +40,12 @@ class StreamConfig(BaseModel):
 
         Args:
             tenant: Who asks.
+
+        Raises:
+            InvalidRequest: There is no such feature, smoothing or number of points.
         """
-        return StreamOptions(self.max_faces, self.stream_id, self.resume_token, tenant)
+        features = FeatureOptions.of(self.features, self.points, self.smooth, self.focal_px)
+        return StreamOptions(self.max_faces, self.stream_id, self.resume_token, tenant, features)
 
     @property
     def live_flow(self) -> LiveFlow:

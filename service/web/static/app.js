@@ -102,7 +102,6 @@ function App() {
     const pictures = await openMedia(file);
     let made = null;
     const begun = new Run(file, pictures, () => {
-      begun.numPoints = info?.num_points ?? 68;
       made.grew();
       if (begun.state === "failed") report(begun.error);
       if (begun.state === "done" && !begun.frames.some((frame) => frame.faces.length))

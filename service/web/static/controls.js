@@ -128,7 +128,12 @@ export function Options(props) {
 
 function Downloads({ run, player, abilities, query, contours, options, onError, ready }) {
   const [recording, setRecording] = useState(null); // {share, stop}
-  const take = (name) => download(name, run, query).catch(onError);
+  const [making, setMaking] = useState("");
+  const take = async (name) => {
+    setMaking(name);
+    await download(name, run, query).catch(onError);
+    setMaking("");
+  };
   const recordIt = async () => {
     const stop = new AbortController();
     setRecording({ share: 0, stop });
@@ -144,7 +149,7 @@ function Downloads({ run, player, abilities, query, contours, options, onError, 
     <section class="downloads" aria-label="Downloads">
       <h2>Download</h2>
       <div class="buttons">
-        ${formatsOf(abilities).map(({ name, label }) => html`<button disabled=${!ready} data-format=${name} onClick=${() => take(name)}>${label}</button>`)}
+        ${formatsOf(abilities).map(({ name, label }) => html`<button disabled=${!ready || making} data-format=${name} onClick=${() => take(name)}>${making === name ? "…" : label}</button>`)}
         ${recordingKind() && !abilities.formats.includes("mp4") &&
           html`<button disabled=${!ready || !moves || recording} data-format="overlay" onClick=${recordIt}>Overlay video</button>`}
       </div>

@@ -27,8 +27,8 @@ const degrees = (radians) => (radians * 180) / Math.PI;
 const eye = (face, at) =>
   (distance(face, at + 1, at + 5) + distance(face, at + 2, at + 4)) / (2 * distance(face, at, at + 3) || 1);
 
-// Height of the inner lips over the distance of the outer eye corners.
-const mouth = (face) => distance(face, 62, 66) / (distance(face, 36, 45) || 1);
+// Height of the inner lips over the mouth's width.
+const mouth = (face) => distance(face, 62, 66) / (distance(face, 48, 54) || 1);
 
 // Head angles in degrees from the points alone, where the service gives no pose. The eyes' line gives the roll. In the
 // frame turned back by it, where the nose's tip stands between the jaw's ends gives the yaw, and where it stands between
@@ -56,8 +56,8 @@ export function measure(face) {
   const pose = face.pose ?? anglesFromPoints(face);
   const given = face.expression;
   return {
-    mouth: given?.mouth_open ?? mouth(face),
-    eyes: (eye(face, 36) + eye(face, 42)) / 2,
+    mouth: given ? given.mouth_opening : mouth(face),
+    eyes: given ? (given.eye_opening_left + given.eye_opening_right) / 2 : (eye(face, 36) + eye(face, 42)) / 2,
     yaw: pose.yaw ?? null,
     pitch: pose.pitch ?? null,
     roll: pose.roll ?? null,

@@ -69,6 +69,19 @@ def test_msgpack_holds_the_values_of_json(server: RunningServer) -> None:
     assert plain(stream(server, pictures()[:5], answers="msgpack")) == plain(stream(server, pictures()[:5]))
 
 
+def test_features_come_with_the_faces_that_were_asked_for(server: RunningServer) -> None:
+    _, frame, _ = stream(server, pictures()[:1], features="pose,expression", points=51)
+    face = frame["faces"][0]
+    assert len(face["landmarks"]) == 102
+    assert abs(face["pose"]["yaw"]) < 60
+    assert 0.0 < face["expression"]["eye_opening_left"] < 1.0
+    with opened(server) as live:
+        live.send_config(features=["posture"])
+        answers, code, _ = live.rest()
+    assert code == 4400
+    assert "pose" in answers[0]["error"]["message"]
+
+
 def test_webp_frames_are_taken(server: RunningServer) -> None:
     file = io.BytesIO()
     Pictures.fromarray(carphone_frames()[0]).save(file, "WEBP", lossless=True)

@@ -150,37 +150,41 @@ def test_the_score_of_a_face_is_the_mean_of_its_confidences() -> None:
 
 
 def test_a_face_well_inside_the_frame_with_a_good_score_is_kept() -> None:
-    assert not is_lost(0.3, face_at(200, 100), FRAME, track_lost_threshold=0.3)
+    assert not is_lost(0.3, FaceBox.around(face_at(200, 100)), FRAME, track_lost_threshold=0.3)
 
 
 def test_a_score_under_the_threshold_or_nan_loses_the_face() -> None:
-    assert is_lost(0.29, face_at(200, 100), FRAME, track_lost_threshold=0.3)
-    assert is_lost(float("nan"), face_at(200, 100), FRAME, track_lost_threshold=0.3)
+    assert is_lost(0.29, FaceBox.around(face_at(200, 100)), FRAME, track_lost_threshold=0.3)
+    assert is_lost(float("nan"), FaceBox.around(face_at(200, 100)), FRAME, track_lost_threshold=0.3)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_one_point_that_is_not_finite_loses_the_face(value: float) -> None:
     points = face_at(200, 100)
     points[17, 1] = value
-    assert is_lost(0.9, points, FRAME, track_lost_threshold=0.3)
+    assert is_lost(0.9, FaceBox.around(points), FRAME, track_lost_threshold=0.3)
 
 
 def test_a_face_too_small_to_be_one_is_lost() -> None:
     extent = float(np.ptp(IBUG68.mean_shape, axis=0).max())
-    assert is_lost(0.9, face_at(200, 100, 11.0 / REGION_MARGIN / extent), FRAME, track_lost_threshold=0.3)
-    assert not is_lost(0.9, face_at(200, 100, 13.0 / REGION_MARGIN / extent), FRAME, track_lost_threshold=0.3)
+    assert is_lost(
+        0.9, FaceBox.around(face_at(200, 100, 11.0 / REGION_MARGIN / extent)), FRAME, track_lost_threshold=0.3
+    )
+    assert not is_lost(
+        0.9, FaceBox.around(face_at(200, 100, 13.0 / REGION_MARGIN / extent)), FRAME, track_lost_threshold=0.3
+    )
 
 
 @pytest.mark.parametrize(("x", "y"), [(-500, 100), (700, 100), (200, -300), (200, 600), (5000, 5000)])
 def test_a_face_gone_from_the_frame_is_lost(x: float, y: float) -> None:
-    assert is_lost(0.9, face_at(x, y), FRAME, track_lost_threshold=0.3)
+    assert is_lost(0.9, FaceBox.around(face_at(x, y)), FRAME, track_lost_threshold=0.3)
 
 
 @pytest.mark.parametrize("axis", [0, 1])
 def test_points_on_one_upright_or_level_line_are_no_face(axis: int) -> None:
     points = face_at(200, 100)
     points[:, axis] = 5000.0
-    assert is_lost(0.9, points, FRAME, track_lost_threshold=0.3)
+    assert is_lost(0.9, FaceBox.around(points), FRAME, track_lost_threshold=0.3)
 
 
 @pytest.mark.parametrize(("outside", "lost"), [(0.55, False), (0.65, True)])
@@ -193,7 +197,7 @@ def test_a_face_is_lost_when_over_sixty_percent_lie_outside(edge: str, outside: 
         "top": (200.0, -0.5 - outside * box.h),
         "bottom": (200.0, FRAME[1] - 0.5 - (1 - outside) * box.h),
     }[edge]
-    assert is_lost(0.9, face_at(x, y), FRAME, track_lost_threshold=0.3) is lost
+    assert is_lost(0.9, FaceBox.around(face_at(x, y)), FRAME, track_lost_threshold=0.3) is lost
 
 
 def scene(seed: int) -> NDArray[np.uint8]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from red_align.engine.default import model_folder, shipped_models
 from red_align.errors import ConfigurationError
 from service.config.settings import Settings, read_settings
 
@@ -74,3 +75,17 @@ def test_processes_share_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("RED_PROCESSES", str(processes))
         settings = read_settings()
         assert (settings.workers, settings.max_parallel) == (threads, threads)
+
+
+def test_a_model_is_chosen_by_its_name_and_a_folder_goes_before_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in shipped_models():
+        monkeypatch.setenv("RED_MODEL", name)
+        assert read_settings().model_dir == model_folder(name)
+        assert (model_folder(name) / "red.onnx").is_file()
+    monkeypatch.setenv("RED_MODEL_DIR", str(tmp_path))
+    assert read_settings().model_dir == tmp_path
+    monkeypatch.setenv("RED_MODEL", "nosuch")
+    with pytest.raises(ConfigurationError, match=r"RED_MODEL: .*'nosuch'.* only edge"):
+        read_settings()
