@@ -21,8 +21,8 @@ from tests.support.servers import RunningServer
 from tests.web.browser import choose, finished
 from tests.web.sample import SAMPLE, frame
 
-ALONE = 14
-"""Pixels of the canvas that a point must be away from all others, so that its dot can be told from theirs."""
+DOT = 3.2 + 0.9
+"""Largest radius of a dot with its rim, pixels of the canvas at its ordinary size; see draw.js."""
 
 
 def api(server: RunningServer, path: Path, form: str = "json") -> httpx.Response:
@@ -42,19 +42,25 @@ def drawn(page: Page) -> tuple[np.ndarray, dict[str, float]]:
 
 
 def check_points(page: Page, faces: list[dict[str, Any]]) -> int:
-    """Dots lie where the faces' points are, within a pixel of the clip; gives how many were looked at."""
+    """Dots lie where the faces' points are, within a pixel of the clip; gives how many were looked at.
+
+    Those are looked at whose dots do not touch another.
+    """
     alpha, view = drawn(page)
     wanted = np.concatenate([np.reshape(face["landmarks"], (-1, 2)) for face in faces])
     at = (wanted + 0.5) * [view["sx"], view["sy"]] + [view["x"], view["y"]]
+    widest = max(face["box"][2] for face in faces) * view["sx"]
+    radius = (min(DOT - 0.9, max(1.4, widest / 70)) + 0.9) * max(0.7, min(1.6, view["w"] / 900))
+    half = int(np.ceil(radius))
     seen = 0
     for number, (x, y) in enumerate(at):
         others = np.delete(at, number, 0)
-        if np.hypot(*(others - [x, y]).T).min() < ALONE:
+        if np.hypot(*(others - [x, y]).T).min() < half * 2**0.5 + radius + 1:
             continue
-        left, top = int(x) - 7, int(y) - 7
-        window = alpha[top : top + 15, left : left + 15].astype(float)
+        left, top = int(x) - half, int(y) - half
+        window = alpha[top : top + 2 * half + 1, left : left + 2 * half + 1].astype(float)
         assert window.sum() > 0, f"point {number} is not drawn"
-        rows, columns = np.mgrid[:15, :15]
+        rows, columns = np.mgrid[: 2 * half + 1, : 2 * half + 1]
         row, column = (float((each * window).sum() / window.sum()) for each in (rows, columns))
         apart = np.hypot((left + column + 0.5 - x) / view["sx"], (top + row + 0.5 - y) / view["sy"])
         assert apart < 1.0, f"point {number} is drawn {apart:.2f} px from where it is"
@@ -134,7 +140,9 @@ def test_a_pasted_picture_is_answered(page: Page, tmp_path: Path, server: Runnin
 
 
 def test_cancel_stops_the_work_on_the_server(page: Page, server: RunningServer, tmp_path: Path) -> None:
-    clip = write_video(tmp_path / "long.mp4", [frame(i % 200) for i in range(600)], rate=25)
+    with av.open(str(SAMPLE)) as sample:
+        images = [np.asarray(each.to_ndarray(format="rgb24"), np.uint8) for each in sample.decode(video=0)]
+    clip = write_video(tmp_path / "long.mp4", images * 6, rate=25, codec_options={"preset": "ultrafast"})
     page.set_input_files("input[type=file]", str(clip))
     page.wait_for_function("() => redAlign.current.run?.frames.length > 5")
     assert gauge(server, "uploads") == 1
@@ -143,7 +151,7 @@ def test_cancel_stops_the_work_on_the_server(page: Page, server: RunningServer, 
     finished(page)
     wait_until(lambda: gauge(server, "uploads") == 0)
     assert page.locator(".line").get_attribute("data-state") == "cancelled"
-    assert page.evaluate("() => redAlign.current.run.frames.length") < 600
+    assert page.evaluate("() => redAlign.current.run.frames.length") < 1200
 
 
 def test_a_picture_without_a_face_is_said_to_have_none(page: Page, blank: Path) -> None:

@@ -61,7 +61,7 @@ export function Controls({ run, player }) {
           </select>
         </label>
         <label class="check"><input type="checkbox" checked=${loop} disabled=${idle} onChange=${(event) => setLoop(event.target.checked)} /> Loop</label>
-        <output class="where">${count ? `frame ${player.at} of ${count} · ${time.toFixed(2)} s` : " "}</output>
+        <p class="where">${count ? `frame ${player.at} of ${count} · ${time.toFixed(2)} s` : " "}</p>
       </div>
     </section>`;
 }
