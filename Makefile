@@ -12,7 +12,7 @@ export RED_HTTP_PORT ?= 8080
 export RED_GRPC_PORT ?= 8081
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve check unit test test-triton mutants lint train eval export repository bench bench-triton bench-pipeline bench-budget bench-growth bench-guard bench-streams fuzz files soak faults strangers proto reference docs compose-tool clean images images-test
+.PHONY: help demo serve check unit test test-triton mutants lint train eval export repository bench bench-triton bench-pipeline bench-budget bench-growth bench-guard bench-streams fuzz files soak faults strangers proto reference docs compose-tool clean images images-test test-web web-pictures
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,8 +28,14 @@ check: lint unit ## what to run before a commit, in under two minutes
 unit: $(DEV)/.done ## the unit tests that are quick, in JOBS processes
 	$(DEV)/bin/python -m pytest tests/unit -m "not slow" -n $(JOBS) --dist worksteal
 
-test: $(DEV)/.done $(TRITON)/.done ## all tests, in JOBS processes: unit, integration, end to end, real Triton
-	$(DEV)/bin/python -m pytest -n $(JOBS) --dist worksteal
+test: $(DEV)/.done $(TRITON)/.done ## all tests but the page's, in JOBS processes: unit, integration, end to end, real Triton
+	$(DEV)/bin/python -m pytest -n $(JOBS) --dist worksteal --ignore tests/web
+
+test-web: $(DEV)/.done ## the page in a real Chromium (Debian's `chromium`; skipped where there is none)
+	$(DEV)/bin/python -m pytest tests/web
+
+web-pictures: $(DEV)/.done ## pictures of the page in out/web, and the moving one of the README
+	$(DEV)/bin/python -m tests.web.pictures $(FLAGS)
 
 test-triton: $(DEV)/.done $(TRITON)/.done ## the tests against a real Triton server, on this machine's CPU
 	$(DEV)/bin/python -m pytest tests/triton tests/unit/red_align/engine/test_triton_config.py

@@ -199,6 +199,13 @@ class Unauthenticated(RedAlignError):
     reason = "UNAUTHENTICATED"
 
 
+class OriginRefused(RedAlignError):
+    """A page of another site, which the service was not told to admit, tried to open a stream."""
+
+    code = "PERMISSION_DENIED"
+    reason = "ORIGIN_REFUSED"
+
+
 class StreamBusy(RedAlignError):
     """Someone is sending to the stream of this id already."""
 
@@ -236,7 +243,7 @@ class ClientTooSlow(RedAlignError):
 
 
 class FirstMessageTimeout(ClientTooSlow):
-    """A gRPC call stayed without its first message, the config, for too long."""
+    """A gRPC call or a WebSocket stayed without its first message, the config, for too long."""
 
     reason = "FIRST_MESSAGE_TIMEOUT"
 

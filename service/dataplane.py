@@ -27,17 +27,19 @@ from red_align.tracking.tracker import Tracker
 from service.config.settings import Settings
 from service.limits.admission import Admission
 from service.limits.parts import PartSlots
-from service.limits.tenants import OTHER_CALLS, TenantLimits, Tenants
+from service.limits.tenants import Tenants, limits_of
 from service.limits.timeouts import UploadLimits
 from service.observability.metrics import Metrics
 from service.security.authenticator import Authenticator, TokenRules
 from service.security.credentials import read_jwks, read_keys
 from service.streams.clip import ClipRun
+from service.streams.frame_queue import FrameQueue, LiveFrame
 from service.streams.live import LiveRun
-from service.streams.options import ClipOptions, StreamOptions
+from service.streams.options import ClipOptions, LiveFlow, StreamOptions
 from service.streams.parallel_clip import ParallelClipRun, times_only
 from service.streams.registry import Lease, StreamRegistry
 from service.streams.resume_token import TokenSealer, read_token_keys
+from service.streams.session import LiveSession
 from service.streams.threads import ThreadCalls
 from service.streams.uploads import Upload, UploadStore
 
@@ -92,7 +94,7 @@ class DataPlane:
         self.draining = asyncio.Event()
         """Set when the service is to go away: streams are sent elsewhere, uploads finish."""
         self.auth = _make_authenticator(settings)
-        self.tenants = Tenants(_tenant_limits(settings, asks=self.auth.asks))
+        self.tenants = Tenants(limits_of(settings, asks=self.auth.asks))
         self.streams = Admission("max_streams", settings.max_streams)
         self.uploads = Admission("max_uploads", settings.max_uploads)
         self.parts = PartSlots(settings.parallel_parts)
@@ -237,6 +239,22 @@ class DataPlane:
                         await run.close()
 
     @asynccontextmanager
+    async def live(
+        self, options: StreamOptions, flow: LiveFlow, frames: AsyncIterator[LiveFrame]
+    ) -> AsyncIterator[LiveSession]:
+        """Begin a live stream over the frames that come for it; see ``stream``.
+
+        Args:
+            options: What the stream chose.
+            flow: How its frames flow.
+            frames: What its client sends, in order.
+        """
+        settings = self.settings
+        queue = FrameQueue(latest=flow.latest, limit=settings.stream_queue, idle_s=settings.stream_idle_s)
+        async with self.stream(options) as stream, queue.filled_from(frames, self.draining, stream.intake_limit):
+            yield LiveSession(stream, queue, self.draining, flow, self.metrics.queue_wait.observe)
+
+    @asynccontextmanager
     async def _begun(
         self, options: StreamOptions, calls: ThreadCalls, *, same_clock: bool, features: FeaturesLike = ()
     ) -> AsyncIterator[tuple[Lease, Tracker]]:
@@ -282,18 +300,6 @@ class DataPlane:
         return Tracker(
             faces, engine=engine, detector=detector, options=self.tracking, observe=observe, features=features
         )
-
-
-def _tenant_limits(settings: Settings, *, asks: bool) -> TenantLimits:
-    """Where tenants have names, none of them gets more than half of what all may have unless the settings say so."""
-
-    def share(own: int, of_all: int) -> int:
-        return own or (max(1, of_all // 2) if asks else of_all)
-
-    streams = share(settings.tenant_max_streams, settings.max_streams)
-    uploads = share(settings.tenant_max_uploads, settings.max_uploads)
-    calls = streams + uploads + share(0, OTHER_CALLS)
-    return TenantLimits(streams, uploads, calls, settings.tenant_frames_per_s, settings.tenant_pixels_per_s)
 
 
 def _make_authenticator(settings: Settings) -> Authenticator:

@@ -1,4 +1,4 @@
-"""The process: REST and gRPC over one data plane, from start to a clean end."""
+"""The process: REST, WebSocket and gRPC over one data plane, from start to a clean end."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ from service import lifecycle
 from service.api.rest.app import create_app
 from service.api.rest.connection import HttpConnections
 from service.api.rpc.server import GrpcServer
+from service.api.ws.endpoint import router as live_router
+from service.api.ws.socket import StreamSocket
 from service.config.settings import Settings
 from service.dataplane import DataPlane
 from service.factory import make_dataplane
@@ -79,7 +81,7 @@ async def _serve_both(
         settings.peer_max_connections,
         dataplane.metrics.rejects.labels("CONNECTIONS").inc,
     )
-    app, connection = connections.wrap(with_request_ids(create_app(dataplane)))
+    app, connection = connections.wrap(with_request_ids(create_app(dataplane, live_router)))
     config = uvicorn.Config(
         app,
         host=settings.host,
@@ -89,7 +91,9 @@ async def _serve_both(
         lifespan="off",
         log_config=None,  # service.observability.logs
         http=connection,
-        ws="none",
+        ws=StreamSocket,
+        ws_max_size=settings.max_message_bytes,
+        ws_per_message_deflate=False,  # Pictures do not shrink, and what is small may unpack to something large.
         backlog=ACCEPTED_AT_ONCE,
         ssl_certfile=settings.tls_cert,
         ssl_keyfile=settings.tls_key,

@@ -110,7 +110,7 @@ class DecodePool:
         raise AssertionError("a second attempt returns or raises")
 
     def begin_frame(self, data: bytes, limits: DecodeLimits, pixels: int = 0) -> PendingFrame:
-        """Begin to decode one JPEG or PNG; waits until one may.
+        """Begin to decode one JPEG, PNG or WebP; waits until one may.
 
         Args:
             data: Its bytes.

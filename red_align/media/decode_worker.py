@@ -75,7 +75,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _serve_frame(wire: Connection, memory: Memory, data: bytes, limits: DecodeLimits) -> None:
-    """One JPEG or PNG."""
+    """One JPEG, PNG or WebP."""
     try:
         image = decode_frame(data, limits.check, memory.view)
     except (RedAlignError, MemoryError) as error:

@@ -30,7 +30,7 @@ Room = Callable[[tuple[int, int, int]], NDArray[np.uint8]]
 
 
 def decode_frame(data: bytes, check: SizeCheck, room: Room | None = None) -> NDArray[np.uint8]:
-    """Decode one JPEG or PNG.
+    """Decode one JPEG, PNG or WebP.
 
     Args:
         data: The file's bytes.
@@ -41,12 +41,12 @@ def decode_frame(data: bytes, check: SizeCheck, room: Room | None = None) -> NDA
         RGB uint8 [H, W, 3], upright (the EXIF orientation is applied).
 
     Raises:
-        BadFrame: It is no JPEG or PNG that decodes.
+        BadFrame: It is no JPEG, PNG or WebP that decodes.
         TooLarge: What ``check`` raises.
     """
     with (
-        _failing_as(BadFrame, "the frame is no JPEG or PNG that decodes"),
-        Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as image,
+        _failing_as(BadFrame, "the frame is no JPEG, PNG or WebP that decodes"),
+        Image.open(io.BytesIO(data), formats=("JPEG", "PNG", "WEBP")) as image,
     ):
         check(*image.size)
         plain = _plain_jpeg(image, data, room or (lambda shape: np.empty(shape, np.uint8)))

@@ -44,7 +44,7 @@ class Lender(Protocol):
 
 
 class PendingFrame:
-    """A JPEG or PNG that decodes in a process of its own, which this holds until ``release``."""
+    """A JPEG, PNG or WebP that decodes in a process of its own, which this holds until ``release``."""
 
     def __init__(
         self,

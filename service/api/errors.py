@@ -1,4 +1,4 @@
-"""THE mapping of domain errors to the outside: google.rpc.Status for gRPC, status and JSON for HTTP."""
+"""THE mapping of domain errors to the outside: google.rpc.Status for gRPC, status and JSON for HTTP and WebSockets."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from google.protobuf import any_pb2
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
-from red_align.errors import ClientTooSlow, NotAcceptable, RedAlignError, TooLarge, UnsupportedMedia
+from red_align.errors import ClientTooSlow, GoingAway, NotAcceptable, RedAlignError, TooLarge, UnsupportedMedia
 
 DOMAIN = "red-align"
 
@@ -40,6 +40,11 @@ def http_status(error: RedAlignError) -> int:
     """The HTTP status code of an error."""
     sharper = (_HTTP_OF_CLASS[cls] for cls in type(error).__mro__ if cls in _HTTP_OF_CLASS)
     return next(sharper, _HTTP[error.code])
+
+
+def websocket_close(error: RedAlignError) -> int:
+    """The code that closes a WebSocket: 1001 where the service is going away, else 4000 and the HTTP status."""
+    return 1001 if isinstance(error, GoingAway) else 4000 + http_status(error)
 
 
 def http_body(error: RedAlignError) -> dict[str, Any]:

@@ -118,7 +118,7 @@ class Settings(BaseSettings):
         "tracked as one.",
     )
     first_message_s: float = Field(
-        10.0, gt=0, description="Timeout in seconds of the first message of a gRPC call, its config."
+        10.0, gt=0, description="Timeout in seconds of the first message of a gRPC call or WebSocket, its config."
     )
     stream_queue: Count = Field(4, description="Frames of one live stream that may wait to be answered.")
     stream_idle_s: float = Field(
@@ -223,7 +223,7 @@ class Settings(BaseSettings):
         description="Memory in bytes of the frames that are being decoded, of all requests, as estimated from their "
         "sizes; what would need more is refused. 0 is no limit.",
     )
-    max_message_bytes: Count = Field(GRPC_MESSAGE_BYTES, description="Largest gRPC message in bytes.")
+    max_message_bytes: Count = Field(GRPC_MESSAGE_BYTES, description="Largest gRPC or WebSocket message in bytes.")
     max_clip_frames: int = Field(0, ge=0, description="Most frames of an uploaded clip; 0 is no limit.")
     max_clip_s: float = Field(0.0, ge=0, description="Longest uploaded clip in seconds; 0 is no limit.")
     decode_memory_bytes: int = Field(
@@ -248,10 +248,12 @@ class Settings(BaseSettings):
         description="Folder for uploads while they are read; made where it is missing, for this user alone.",
     )
     cors_origins: str = Field(
-        "", description="Origins whose pages may call REST, by comma (https://example.org), or *; by default none may."
+        "",
+        description="Origins whose pages may call REST and open WebSockets, by comma (https://example.org), or *; by "
+        "default none but the service's own may.",
     )
     web: bool | None = Field(
-        None, description="Serve web pages (the OpenAPI page at /docs); by default on loopback alone."
+        None, description="Serve web pages (the one to try it at /, OpenAPI at /docs); by default on loopback alone."
     )
     log_format: Literal["text", "json"] = Field("text", description="Form of the logs: text, or JSON lines.")
     otlp_endpoint: str = Field(

@@ -1,6 +1,7 @@
 """Who may call: API keys, of which only hashes are stored, and signed JWTs; each names a tenant.
 
-A key or token comes as ``Authorization: Bearer ...`` or ``X-API-Key``, in HTTP headers and gRPC metadata alike.
+A key or token comes as ``Authorization: Bearer ...`` or ``X-API-Key``, in HTTP headers and gRPC metadata alike. Pages
+cannot set headers of a WebSocket: theirs comes as the subprotocol ``red-align.key.KEY`` or in the first message.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ ANONYMOUS = ""
 """The tenant of all who call a service that asks nobody."""
 OF_KEYS, OF_TOKENS = "key:", "token:"
 """What tenants' names begin with: whoever issues tokens must not be able to name the tenant of a key."""
+KEY_SUBPROTOCOL = "red-align.key."
+"""What comes before a key that is offered as a WebSocket's subprotocol."""
 _REFUSED = "no valid API key or token came with the request"
 
 
@@ -81,6 +84,9 @@ class Authenticator:
         kind, _, value = headers.get("authorization", "").partition(" ")
         if not given and kind.lower() == "bearer":
             given = value.strip()
+        if not given:
+            offered = (name.strip() for name in headers.get("sec-websocket-protocol", "").split(","))
+            given = next((name[len(KEY_SUBPROTOCOL) :] for name in offered if name.startswith(KEY_SUBPROTOCOL)), "")
         if not given:
             raise Unauthenticated(_REFUSED)
         if tenant := (self.tenants_by_hash or {}).get(hash_of(given)):

@@ -80,7 +80,7 @@ class LiveRun:
         return self._seal(self.state)
 
     def encoded(self, data: bytes, time_s: float, following: bytes = b"") -> FrameResult:
-        """Answer a JPEG or PNG.
+        """Answer a JPEG, PNG or WebP.
 
         Args:
             data: Its bytes.

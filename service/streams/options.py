@@ -27,6 +27,19 @@ class StreamOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class LiveFlow:
+    """How the frames of a live stream flow.
+
+    Attributes:
+        latest: The newest frame is processed and older ones that wait are dropped; else a fast sender is held back.
+        resume_every: A resume token comes with every so many frames; 0 stands for the default of 15.
+    """
+
+    latest: bool = False
+    resume_every: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class ClipOptions(StreamOptions):
     """What a clip request may choose.
 

@@ -254,19 +254,19 @@ SEQUENCES = (
     ),
     Patch(
         "a token comes before its frame",
-        "service/api/rpc/servicer.py",
-        "        message = frame_message(self._result(waiting, following))\n"
-        "        if (self._stream.next_index - self._first) % self._resume_every == 0:\n"
-        "            message.resume_token = self._stream.token\n",
+        "service/streams/session.py",
+        "        result = self._result(waiting, following)\n"
+        "        due = (self._stream.next_index - self._first) % self._resume_every == 0\n"
+        '        return shapes.frame(result, self._stream.token if due else "")\n',
         "        token = self._stream.token\n"
-        "        message = frame_message(self._result(waiting, following))\n"
-        "        if (self._stream.next_index - self._first) % self._resume_every == 0:\n"
-        "            message.resume_token = token\n",
+        "        result = self._result(waiting, following)\n"
+        "        due = (self._stream.next_index - self._first) % self._resume_every == 0\n"
+        '        return shapes.frame(result, token if due else "")\n',
         ("tests/integration/rpc/test_resuming.py",),
     ),
     Patch(
         "the newest frame is dropped and not the older ones",
-        "service/api/rpc/frame_queue.py",
+        "service/streams/frame_queue.py",
         "                for older in self._waiting:\n                    older.frame = None\n",
         "                for older in list(self._waiting)[:-1]:\n                    older.frame = None\n",
         (f"{SERVICE}/test_frame_queue.py",),

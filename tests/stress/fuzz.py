@@ -5,6 +5,7 @@ No answer of 500 and above but 503 with Retry-After, no crash, nothing that take
 
 from __future__ import annotations
 
+import contextlib
 import re
 import subprocess
 import sys
@@ -20,12 +21,13 @@ from hypothesis import strategies as st
 
 from red_align.contract import CONTRACT_VERSION
 from red_align.engine.base import ModelInfo
-from red_align.errors import RedAlignError
+from red_align.errors import InvalidRequest, RedAlignError
 from red_align.media.images import decode_frame
 from red_align.media.reader import DecodeLimits
 from red_align.schemes import IBUG68
 from red_align.tracking.state import TrackerState
 from red_align.v1 import face_landmarks_pb2 as pb
+from service.api.ws.config import read_config
 from service.streams.resume_token import TokenSealer
 from tests.stress.mangled import HANG_S, mangled_clips, untrue
 from tests.stress.report import SHORT, Report
@@ -124,7 +126,16 @@ def parsers() -> list[tuple[str, Callable[[], None]]]:
         except DecodeError:
             return
 
-    return [("frames", frames), ("tokens", tokens), ("states", states), ("messages", messages)]
+    first = b'{"type": "config", "max_faces": 2, "times": "client", "resume_token": "abc", "answers": "json"}'
+
+    @config
+    @given(st.one_of(st.text(max_size=300), st.builds(lambda c, k: mangle(first, c, k), spots, st.floats(0.1, 1))))
+    def configs(data: str | bytes) -> None:
+        with contextlib.suppress(InvalidRequest):
+            read_config(data if isinstance(data, str) else data.decode("latin-1"))
+
+    parts = {"frames": frames, "tokens": tokens, "states": states, "messages": messages, "configs": configs}
+    return list(parts.items())
 
 
 def main() -> int:

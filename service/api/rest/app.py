@@ -6,7 +6,7 @@ import logging
 import re
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
@@ -26,6 +26,7 @@ from service.dataplane import DataPlane
 from service.observability.logs import REQUEST_ID_HEADER
 from service.observability.metrics import CONTENT_TYPE
 from service.observability.tracing import trace_app
+from service.web.pages import page_router
 
 log = logging.getLogger(__name__)
 SCHEMAS = {name: schema_bytes(name) for name in SCHEMA_NAMES}
@@ -34,11 +35,12 @@ _RETRY = {"Retry-After": "1"}
 _HEADERS = {408: {"Connection": "close"}, 429: _RETRY, 503: _RETRY, 401: {"WWW-Authenticate": "Bearer"}}
 
 
-def create_app(dataplane: DataPlane) -> FastAPI:
+def create_app(dataplane: DataPlane, *routers: APIRouter) -> FastAPI:
     """The application over a data plane that is started and closed by its owner.
 
     Args:
         dataplane: The data plane.
+        routers: What else it serves, such as WebSockets.
     """
     pages = "/docs" if dataplane.settings.shows_web else None
     summary = "Facial landmarks in video."
@@ -53,8 +55,12 @@ def create_app(dataplane: DataPlane) -> FastAPI:
     )
     app.state.dataplane = dataplane
     app.include_router(router)
+    for each in routers:
+        app.include_router(each)
     _add_health(app, dataplane)
     _add_schemas(app)
+    if pages:
+        app.include_router(page_router())
     if not pages and dataplane.auth.asks:
         _describe_to_tenants(app, dataplane)
     app.add_exception_handler(RedAlignError, _domain_error)

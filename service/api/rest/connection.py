@@ -21,6 +21,10 @@ from service.limits.loop_share import LoopShare
 
 TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 _STATE = "red_align.connection"
+ADMIT = "red_align.admit"
+"""In a WebSocket's state: called once its sender is known."""
+FIRST_MESSAGE_BYTES = 320 * 1024
+"""What may come over a WebSocket before its sender is known: its head and its config, with a resume token."""
 _CLOSE = (b"connection", b"close")
 _SMALL, _LARGE = 4096, 65536
 _READ_S = 0.002
@@ -97,6 +101,8 @@ def _announcing(app: ASGIApp) -> ASGIApp:
     async def announced(scope: Scope, receive: Receive, send: Send) -> None:
         connection: _Connection = scope["state"].pop(_STATE)
         connection.request_begins(Headers(scope=scope))
+        if scope["type"] == "websocket":
+            scope["state"][ADMIT] = connection.admit
         answered = False
 
         async def announce(message: Message) -> None:
@@ -122,11 +128,13 @@ class _Connection(asyncio.BufferedProtocol):
     """Between a transport and uvicorn's protocol: passes everything on, and keeps the times."""
 
     def __init__(self, inner: H11Protocol, shared: HttpConnections) -> None:
-        self._inner, self._shared = inner, shared
+        self._inner: H11Protocol | asyncio.Protocol = inner
+        self._shared = shared
         self._head = _Alarm(shared.timeout_s, self._give_up_head)
         self._unread = _Alarm(shared.timeout_s, self.abort)
         self._share, self._size = LoopShare(), _SMALL
         self._running, self._known = 0, False
+        self._before_admission: int | None = None  # Bytes that came; None where none are counted.
         self.peer, self.since = "", time.monotonic()
 
     @property
@@ -136,8 +144,8 @@ class _Connection(asyncio.BufferedProtocol):
 
     @property
     def body_is_coming(self) -> bool:
-        """Whether bytes of the running request have not come yet."""
-        return bool(self._inner.cycle.more_body)
+        """Whether bytes of the running request have not come yet. Those of a WebSocket may come at any time."""
+        return bool(self._inner.cycle.more_body) if isinstance(self._inner, H11Protocol) else True
 
     def request_begins(self, headers: Mapping[str, str]) -> None:
         """The head of a request is there, and it runs."""
@@ -148,6 +156,10 @@ class _Connection(asyncio.BufferedProtocol):
         else:
             self._transport.hold_back(self._share.spend(_STRANGERS_REQUEST_S))
 
+    def admit(self) -> None:
+        """Who sends over this WebSocket has shown who that is."""
+        self._known, self._before_admission = True, None
+
     def request_ends(self) -> None:
         """Its answer is complete: what comes now is the head of another request."""
         self._running -= 1
@@ -155,7 +167,7 @@ class _Connection(asyncio.BufferedProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
-        self._transport = Lingering(transport, lambda: self._running > 0 and self.body_is_coming)
+        self._transport = Lingering(transport, lambda: self._running > 0 and self.body_is_coming, self._becomes)
         self.peer = str((transport.get_extra_info("peername") or ("",))[0])
         self._inner.connection_made(self._transport)
         self._head.start()
@@ -168,6 +180,11 @@ class _Connection(asyncio.BufferedProtocol):
         if self._transport.is_closing():
             self._transport.discard(nbytes)
             return
+        if self._before_admission is not None:
+            self._before_admission += nbytes
+            if self._before_admission > FIRST_MESSAGE_BYTES:
+                self.abort()
+                return
         began = time.thread_time()
         self._inner.data_received(bytes(self._shared.buffer[:nbytes]))
         took = time.thread_time() - began
@@ -183,10 +200,14 @@ class _Connection(asyncio.BufferedProtocol):
     def pause_writing(self) -> None:
         self._inner.pause_writing()
         self._unread.start()
+        if not isinstance(self._inner, H11Protocol):  # Else pings would go on to be answered, in memory.
+            self._transport.read_while(taken=False)
 
     def resume_writing(self) -> None:
         self._unread.stop()
         self._inner.resume_writing()
+        if not isinstance(self._inner, H11Protocol):
+            self._transport.read_while(taken=True)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._shared.held.discard(self)
@@ -198,6 +219,10 @@ class _Connection(asyncio.BufferedProtocol):
     def abort(self) -> None:
         """Give it up with what it was sent and has not taken."""
         self._transport.abort()
+
+    def _becomes(self, protocol: asyncio.Protocol) -> None:
+        """The connection is a WebSocket from now on."""
+        self._inner, self._before_admission = protocol, 0
 
     def _give_up_head(self) -> None:
         if not self._transport.is_closing():

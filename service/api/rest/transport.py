@@ -20,18 +20,29 @@ class Lingering(asyncio.Transport):
     Args:
         transport: The other one.
         sends_on: Whether the client has not sent all of its request; asked when the connection is to be closed.
+        switched: Told another protocol that is to take what comes: that of a WebSocket.
     """
 
-    def __init__(self, transport: asyncio.Transport, sends_on: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        transport: asyncio.Transport,
+        sends_on: Callable[[], bool],
+        switched: Callable[[asyncio.Protocol], None],
+    ) -> None:
         super().__init__()
-        self._transport, self._sends_on = transport, sends_on
-        self._paused = self._held_back = self._lingers = False
+        self._transport, self._sends_on, self._switched = transport, sends_on, switched
+        self._paused = self._held_back = self._lingers = self._unread = False
         self._discarded = 0
         self._timer: asyncio.TimerHandle | None = None
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         """Of the other one."""
         return self._transport.get_extra_info(name, default)
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        """What uvicorn asks for where a connection becomes a WebSocket."""
+        assert isinstance(protocol, asyncio.Protocol)
+        self._switched(protocol)
 
     def is_closing(self) -> bool:
         """Whether it is closed, or will be after what is still thrown away."""
@@ -86,6 +97,18 @@ class Lingering(asyncio.Transport):
             self._transport.pause_reading()
             self._wait(seconds, self._let_go)
 
+    def read_while(self, taken: bool) -> None:
+        """Read only while the client takes what it is sent.
+
+        Args:
+            taken: Whether it does.
+        """
+        self._unread = not taken
+        if taken:
+            self._read()
+        else:
+            self._transport.pause_reading()
+
     def _let_go(self) -> None:
         self._held_back = False
         self._read()
@@ -105,5 +128,5 @@ class Lingering(asyncio.Transport):
         self._read()
 
     def _read(self) -> None:
-        if self._lingers or not (self._paused or self._held_back):
+        if self._lingers or not (self._paused or self._held_back or self._unread):
             self._transport.resume_reading()

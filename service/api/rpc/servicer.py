@@ -8,31 +8,21 @@ from contextlib import aclosing
 from functools import partial
 from typing import Any
 
-from red_align.errors import (
-    BadFrame,
-    ConfigExpected,
-    ConfigRepeated,
-    EmptyBody,
-    FirstMessageTimeout,
-    GoingAway,
-)
+from red_align.errors import ConfigExpected, ConfigRepeated, EmptyBody, FirstMessageTimeout
 from red_align.frames import FrameResult
 from red_align.v1 import face_landmarks_pb2 as pb
 from red_align.v1 import face_landmarks_pb2_grpc as pb_grpc
 from service.api.info import info_values
 from service.api.rpc.convert import end_message, feature_options, frame_message, info_message, video_message
 from service.api.rpc.ending import ClientGoneError, Context, abort
-from service.api.rpc.frame_queue import FrameQueue, Waiting
 from service.dataplane import DataPlane
 from service.limits.timeouts import iterate_upload, send_with_timeout
 from service.observability.logs import set_request_id, set_stream_id
 from service.observability.tracing import call_span
-from service.streams.live import LiveRun
-from service.streams.options import ClipOptions, StreamOptions
+from service.streams.frame_queue import LiveFrame
+from service.streams.options import ClipOptions, LiveFlow, StreamOptions
+from service.streams.session import Shapes
 from service.streams.uploads import Upload
-
-RESUME_EVERY = 15
-"""Frames between two resume tokens where the client does not say."""
 
 
 class FaceLandmarkServicer(pb_grpc.FaceLandmarkServiceServicer):
@@ -61,28 +51,13 @@ class FaceLandmarkServicer(pb_grpc.FaceLandmarkServiceServicer):
         self, tenant: str, config: pb.StreamConfig, requests: AsyncIterator[pb.AlignStreamRequest]
     ) -> AsyncGenerator[pb.AlignStreamResponse]:
         """All answers of a stream; raises GoingAway after the last one where the service shuts down."""
-        dataplane = self._dataplane
         features = feature_options(config.features)
         options = StreamOptions(config.max_faces, config.stream_id, config.resume_token, tenant, features)
-        settings, latest = dataplane.settings, config.flow == pb.FLOW_LATEST
-        queue = FrameQueue(latest=latest, limit=settings.stream_queue, idle_s=settings.stream_idle_s)
-        async with (
-            dataplane.stream(options) as stream,
-            queue.filled_from(requests, dataplane.draining, stream.intake_limit),
-        ):
-            answers = _Answers(stream, config.resume_every or RESUME_EVERY)
-            while (waiting := await queue.next()) is not None:
-                dataplane.metrics.queue_wait.observe(waiting.waited_s)
-                if stream.rate_limit is not None and waiting.frame is not None:
-                    await stream.rate_limit()
-                following = queue.following()
-                yield await stream.calls(lambda: answers.response(waiting, following))  # noqa: B023 - awaited at once
-            if dataplane.draining.is_set():
-                token = await stream.calls(lambda: stream.token)
-                left = pb.GoingAway(resume_token=token, next_index=stream.next_index)
-                yield pb.AlignStreamResponse(going_away=left)
-                raise GoingAway("the service is draining")
-            yield pb.AlignStreamResponse(end=await stream.calls(lambda: end_message(stream.end)))
+        flow = LiveFlow(latest=config.flow == pb.FLOW_LATEST, resume_every=config.resume_every)
+        live = self._dataplane.live(options, flow, _frames(requests))
+        async with live as session, aclosing(session.answers(_SHAPES)) as responses:
+            async for response in responses:
+                yield response
 
     async def AlignClip(self, request_iterator: AsyncIterator[pb.AlignClipRequest], context: Context) -> None:
         """Config, then the file in chunks; ``video``, one response a frame, ``end``."""
@@ -163,31 +138,35 @@ async def _write(context: Context, response: Any) -> None:
         raise ClientGoneError from error
 
 
-class _Answers:
-    """Makes the responses of a stream, in worker threads: results, and every so often a token to go on from."""
-
-    def __init__(self, stream: LiveRun, resume_every: int) -> None:
-        self._stream, self._resume_every = stream, resume_every
-        self._first = stream.next_index
-
-    def response(self, waiting: Waiting, following: pb.VideoFrame | None) -> pb.AlignStreamResponse:
-        """The response to one frame; ``following`` is decoded meanwhile."""
-        message = frame_message(self._result(waiting, following))
-        if (self._stream.next_index - self._first) % self._resume_every == 0:
-            message.resume_token = self._stream.token
-        return pb.AlignStreamResponse(frame=message)
-
-    def _result(self, waiting: Waiting, following: pb.VideoFrame | None) -> FrameResult:
-        frame, stream = waiting.frame, self._stream
-        if frame is None:
-            return stream.dropped(waiting.time_s)
+async def _frames(requests: AsyncIterator[pb.AlignStreamRequest]) -> AsyncGenerator[LiveFrame]:
+    """The frames of a stream, as the session takes them."""
+    async for request in requests:
+        if request.WhichOneof("request") == "config":
+            raise ConfigRepeated("a stream has exactly one config, as its first message")
+        frame = request.frame
         match frame.WhichOneof("image"):
             case "encoded":
-                return stream.encoded(frame.encoded, frame.time_s, following.encoded if following is not None else b"")
+                yield LiveFrame(frame.time_s, frame.encoded, max_age_ms=frame.max_age_ms)
             case "raw":
-                return stream.raw(frame.raw.rgb, frame.raw.width, frame.raw.height, frame.time_s)
+                raw = frame.raw
+                yield LiveFrame(frame.time_s, raw.rgb, (raw.width, raw.height), frame.max_age_ms)
             case _:
-                return stream.broken(BadFrame("the message holds no image"), frame.time_s)
+                yield LiveFrame(frame.time_s, None, max_age_ms=frame.max_age_ms)
+
+
+def _frame_response(result: FrameResult, token: str) -> pb.AlignStreamResponse:
+    message = frame_message(result)
+    message.resume_token = token
+    return pb.AlignStreamResponse(frame=message)
+
+
+_SHAPES = Shapes(
+    frame=_frame_response,
+    going_away=lambda token, index: pb.AlignStreamResponse(
+        going_away=pb.GoingAway(resume_token=token, next_index=index)
+    ),
+    end=lambda end: pb.AlignStreamResponse(end=end_message(end)),
+)
 
 
 def _clip_frame(result: FrameResult) -> pb.AlignClipResponse:

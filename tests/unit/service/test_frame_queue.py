@@ -8,8 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from red_align.errors import ConfigRepeated
-from red_align.v1 import face_landmarks_pb2 as pb
-from service.api.rpc.frame_queue import MOST_DROPPED, FrameQueue
+from service.streams.frame_queue import MOST_DROPPED, FrameQueue, LiveFrame
 
 
 class Sender:
@@ -19,11 +18,10 @@ class Sender:
         self.count, self.max_age_ms = count, max_age_ms
         self.taken = 0
 
-    async def requests(self) -> AsyncIterator[pb.AlignStreamRequest]:
+    async def requests(self) -> AsyncIterator[LiveFrame]:
         for number in range(self.count):
             self.taken += 1
-            frame = pb.VideoFrame(encoded=b"x", time_s=number, max_age_ms=self.max_age_ms)
-            yield pb.AlignStreamRequest(frame=frame)
+            yield LiveFrame(float(number), b"x", max_age_ms=self.max_age_ms)
 
 
 async def settle() -> None:
@@ -105,10 +103,10 @@ async def test_while_the_service_is_draining_what_waits_is_left_to_the_client() 
         assert await queue.next() is None
 
 
-async def test_a_second_config_is_reported_after_the_frames_before_it() -> None:
-    async def requests() -> AsyncIterator[pb.AlignStreamRequest]:
-        yield pb.AlignStreamRequest(frame=pb.VideoFrame(encoded=b"x"))
-        yield pb.AlignStreamRequest(config=pb.StreamConfig())
+async def test_what_is_wrong_with_a_stream_is_reported_after_the_frames_before_it() -> None:
+    async def requests() -> AsyncIterator[LiveFrame]:
+        yield LiveFrame(0.0, b"x")
+        raise ConfigRepeated("a second config")
 
     queue = FrameQueue(latest=False, limit=4, idle_s=60.0)
     async with queue.filled_from(requests(), asyncio.Event()):

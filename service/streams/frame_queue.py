@@ -9,12 +9,32 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 
-from red_align.errors import ConfigRepeated
-from red_align.v1 import face_landmarks_pb2 as pb
 from service.limits.timeouts import iterate_with_timeout
 
 MOST_DROPPED = 1024
 """Dropped frames whose answers a client may leave unread before its frames are held back."""
+
+
+@dataclass(frozen=True, slots=True)
+class LiveFrame:
+    """A frame as it came, whatever carried it.
+
+    Attributes:
+        time_s: Its time as the client says, in seconds.
+        image: A JPEG, PNG or WebP, or raw RGB where there is a size; None where none came.
+        size: Width and height of raw RGB, pixels.
+        max_age_ms: A frame that has waited for longer is dropped; 0 is no limit.
+    """
+
+    time_s: float
+    image: bytes | None
+    size: tuple[int, int] | None = None
+    max_age_ms: int = 0
+
+    @property
+    def encoded(self) -> bytes:
+        """The picture's file; empty where there is none."""
+        return self.image if self.image is not None and self.size is None else b""
 
 
 @dataclass(slots=True)
@@ -29,7 +49,7 @@ class Waiting:
     """
 
     time_s: float
-    frame: pb.VideoFrame | None
+    frame: LiveFrame | None
     arrived: float
     waited_s: float = 0.0
 
@@ -59,18 +79,18 @@ class FrameQueue:
     @asynccontextmanager
     async def filled_from(
         self,
-        requests: AsyncIterator[pb.AlignStreamRequest],
+        requests: AsyncIterator[LiveFrame],
         draining: asyncio.Event,
         rate_limit: Callable[[], Awaitable[None]] | None = None,
     ) -> AsyncIterator[FrameQueue]:
-        """Read the stream's requests into the queue during the block, until they end or the service is draining.
+        """Read the stream's frames into the queue during the block, until they end or the service is draining.
 
         A stream that is silent for ``idle_s`` seconds ends with ClientTooSlow, which ``next`` raises.
 
         Args:
-            requests: The requests after the config.
+            requests: The frames after the config; what they raise, ``next`` raises after the last of them.
             draining: Set when the service shuts down.
-            rate_limit: Awaited after each request: flow control then holds back who sends.
+            rate_limit: Awaited after each frame: flow control then holds back who sends.
         """
         tasks = [asyncio.create_task(self._fill(requests, rate_limit)), asyncio.create_task(self._end_when(draining))]
         try:
@@ -102,27 +122,23 @@ class FrameQueue:
             raise self._error
         return None
 
-    def following(self) -> pb.VideoFrame | None:
+    def following(self) -> LiveFrame | None:
         """The frame that ``next`` gives next, where that is certain and it is there already."""
         return self._waiting[0].frame if self._waiting and not self._latest else None
 
-    async def _fill(
-        self, requests: AsyncIterator[pb.AlignStreamRequest], rate_limit: Callable[[], Awaitable[None]] | None
-    ) -> None:
+    async def _fill(self, requests: AsyncIterator[LiveFrame], rate_limit: Callable[[], Awaitable[None]] | None) -> None:
         error: BaseException | None = None
         try:
             async with aclosing(iterate_with_timeout(requests, self._idle_s, "stream_idle_s")) as in_time:
-                async for request in in_time:
-                    if request.WhichOneof("request") == "config":
-                        raise ConfigRepeated("a stream has exactly one config, as its first message")
-                    await self._put(request.frame)
+                async for frame in in_time:
+                    await self._put(frame)
                     if rate_limit is not None:
                         await rate_limit()
         except Exception as raised:
             error = raised
         await self._end(error)
 
-    async def _put(self, frame: pb.VideoFrame) -> None:
+    async def _put(self, frame: LiveFrame) -> None:
         async with self._changed:
             if self._latest:
                 for older in self._waiting:

@@ -1,0 +1,1 @@
+"""WebSocket: live streams for pages, over the session that gRPC streams have."""

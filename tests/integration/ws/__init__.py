@@ -1,0 +1,1 @@
+"""Live streams over a WebSocket, against real servers."""

@@ -1,0 +1,1 @@
+"""The page in a real Chromium, its sample, and its pictures."""
