@@ -25,9 +25,10 @@ from red_align.tracking.options import Observer, TrackingOptions, feature_stage
 from red_align.tracking.state import TrackerState
 from red_align.tracking.tracker import Tracker
 from service.config.settings import Settings
+from service.config.tenants import limits_of
 from service.limits.admission import Admission
 from service.limits.parts import PartSlots
-from service.limits.tenants import Tenants, limits_of
+from service.limits.tenants import Tenants
 from service.limits.timeouts import UploadLimits
 from service.observability.metrics import Metrics
 from service.security.authenticator import Authenticator, TokenRules
