@@ -18,6 +18,7 @@ from red_align.engine.default import load_engine
 from red_align.engine.providers import CPU
 from red_align.engine.variants import Precision
 from red_align.frames import StreamEnd
+from red_align.media.live.urls import is_live_url, parse_live_url
 from red_align.media.overlay import OverlayWriter
 from red_align.media.writers import WRITERS
 
@@ -27,7 +28,7 @@ class AlignJob:
     """What to do with which clip.
 
     Attributes:
-        clip: The file to read.
+        clip: The file to read, or the URL of a live source.
         output: The file to write; None for the standard output.
         format: Name of the output's format, see ``red_align.media.writers.WRITERS``.
         overlay: Video or picture to write with the points drawn on it; None for none.
@@ -41,7 +42,7 @@ class AlignJob:
         quiet: No progress bar.
     """
 
-    clip: Path
+    clip: Path | str
     output: Path | None
     format: str
     overlay: Path | None
@@ -87,17 +88,29 @@ def _write(clip: ClipTrack, job: AlignJob, out: BinaryIO, bar: tqdm[NoReturn]) -
     drawn = OverlayWriter(job.overlay, clip.video) if job.overlay is not None else None
     with drawn or contextlib.nullcontext():
         out.write(writer.begin(clip.video))
-        for result in clip:
-            out.write(writer.frame(result))
-            if drawn is not None:
-                drawn.frame(clip.image, result)
-            bar.update()
+        with _until_interrupted(live=is_live_url(job.clip)):
+            for result in clip:
+                out.write(writer.frame(result))
+                if drawn is not None:
+                    drawn.frame(clip.image, result)
+                bar.update()
         out.write(writer.finish(clip.end))
+
+
+@contextlib.contextmanager
+def _until_interrupted(*, live: bool) -> Iterator[None]:
+    """A live source has no end but Ctrl-C: what was written is then finished."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if not live:
+            raise
 
 
 def _report(job: AlignJob, model: ModelInfo, end: StreamEnd, seconds: float) -> None:
     for warning in end.warnings:
-        print(f"red-align: {job.clip}: {warning}", file=sys.stderr)
+        shown = parse_live_url(str(job.clip)).shown if is_live_url(job.clip) else job.clip
+        print(f"red-align: {shown}: {warning}", file=sys.stderr)
     if not job.quiet:
         rate = end.frame_count / max(seconds, 1e-9)
         where = f"{model.precision} on {', '.join(model.providers)}"

@@ -11,6 +11,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 from red_align.errors import InvalidRequest, RedAlignError
+from red_align.media.live.urls import is_live_url
 
 COMMANDS = "red_align.commands"
 """Group of entry points: subcommands of other distributions, such as red-align-server."""
@@ -66,7 +67,7 @@ def _align(given: list[str]) -> int:
         description="Facial landmarks of a video or image, on this machine. 'red-align info' says what the network "
         "runs on here, 'red-align serve' starts the service.",
     )
-    parser.add_argument("clip", type=Path, help="video, image or animated image")
+    parser.add_argument("clip", help="video, image or animated image; or rtsp://, rtmp://, or http(s):// of HLS")
     parser.add_argument("-o", "--output", type=Path, help=".json, .ndjson or .csv; '-' or none: JSON to stdout")
     parser.add_argument("--overlay", type=Path, help="write a video (or, for an image, a picture) with the points")
     parser.add_argument("--format", choices=("json", "ndjson", "csv"), help="default: by the output's name, else json")
@@ -83,7 +84,7 @@ def _align(given: list[str]) -> int:
     options = parser.parse_args(given)
     if min(options.stride, options.max_faces, options.parallel) < 1:
         parser.error("--stride, --max-faces and --parallel must be 1 or more")
-    if not options.clip.is_file():
+    if not is_live_url(options.clip) and not Path(options.clip).is_file():
         parser.error(f"no file {options.clip}")
     for out in (options.output, options.overlay):
         if out is not None and out != Path("-"):

@@ -1,0 +1,119 @@
+"""HTTP GET of what the rules allow: over a connection that was checked, and never anywhere else."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import http.client
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from urllib.parse import urljoin
+
+from red_align.errors import InvalidRequest, SourceNotAllowed, SourceUnreachable
+from red_align.media.live.dialing import dial
+from red_align.media.live.rules import SourceRules
+from red_align.media.live.urls import LiveUrl, parse_live_url
+
+PIECE = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Fetcher:
+    """Fetches what a playlist names.
+
+    Args:
+        rules: What is allowed.
+        origin: The playlist that was asked for: its host alone is shown its name and password.
+        timeout_s: Seconds for connecting, and for each read.
+    """
+
+    rules: SourceRules
+    origin: LiveUrl
+    timeout_s: float
+
+    @contextmanager
+    def open(self, url: LiveUrl, span: tuple[int, int] | None = None) -> Iterator[Iterator[bytes]]:
+        """The body of a URL in pieces.
+
+        Args:
+            url: ``http`` or ``https``.
+            span: First byte and number of bytes; None for all.
+
+        Raises:
+            SourceNotAllowed: The rules do not allow it, or it answers with another address.
+            SourceUnreachable: It does not answer, or not with what was asked for.
+        """
+        secure = url.scheme == "https"
+        wire = dial(url, self.rules, self.timeout_s)
+        try:
+            if secure:
+                wire = ssl.create_default_context().wrap_socket(wire, server_hostname=url.host)
+            connection = http.client.HTTPConnection(url.host, url.port, timeout=self.timeout_s)
+            connection.sock = wire
+            connection.request("GET", url.target, headers=self._headers(url, span))
+            answer = connection.getresponse()
+            if 300 <= answer.status < 400:
+                raise SourceNotAllowed(f"{url.place} sends its client to another address, which is not followed")
+            if answer.status != (200 if span is None else 206):
+                raise SourceUnreachable(
+                    f"{url.place} answers with HTTP status {answer.status}", status=str(answer.status)
+                )
+            yield _pieces(answer, url)
+        except (OSError, http.client.HTTPException) as error:
+            raise SourceUnreachable(f"{url.place} breaks off: {_said(error)}") from error
+        finally:
+            with contextlib.suppress(OSError):
+                wire.close()
+
+    def text(self, url: LiveUrl, most: int) -> str:
+        """A whole body as text. Raises what ``open`` raises, and SourceUnreachable where it is larger than ``most``."""
+        held = bytearray()
+        with self.open(url) as pieces:
+            for piece in pieces:
+                held += piece
+                if len(held) > most:
+                    raise SourceUnreachable(f"what {url.place} sends is larger than {most} bytes")
+        return held.decode("utf-8", "replace")
+
+    def joined(self, base: LiveUrl, reference: str) -> LiveUrl:
+        """The URL that a playlist names.
+
+        Args:
+            base: The playlist's own.
+            reference: As the playlist has it.
+
+        Raises:
+            SourceNotAllowed: It is none of HTTP, or not allowed by the rules.
+        """
+        try:
+            url = parse_live_url(urljoin(base.plain, reference))
+        except InvalidRequest as error:
+            raise SourceNotAllowed("the playlist names something that is no http:// or https:// URL") from error
+        if url.scheme not in ("http", "https"):
+            raise SourceNotAllowed(f"the playlist names a {url.scheme}:// URL, which is not read")
+        self.rules.check(url)
+        return url
+
+    def _headers(self, url: LiveUrl, span: tuple[int, int] | None) -> dict[str, str]:
+        headers = {"Host": url.place, "User-Agent": "red-align", "Accept-Encoding": "identity", "Connection": "close"}
+        if span is not None:
+            headers["Range"] = f"bytes={span[0]}-{span[0] + span[1] - 1}"
+        origin = self.origin
+        same = (url.scheme, url.host, url.port) == (origin.scheme, origin.host, origin.port)
+        login = origin if same else url
+        if login.user or login.password:
+            headers["Authorization"] = "Basic " + base64.b64encode(f"{login.user}:{login.password}".encode()).decode()
+        return headers
+
+
+def _pieces(answer: http.client.HTTPResponse, url: LiveUrl) -> Iterator[bytes]:
+    while piece := answer.read1(PIECE):
+        yield piece
+    if answer.length:
+        raise SourceUnreachable(f"{url.place} breaks off")
+
+
+def _said(error: Exception) -> str:
+    return getattr(error, "strerror", None) or type(error).__name__
