@@ -127,6 +127,7 @@ async def _serve_both(
             task.cancel()
         dataplane.ready = False
         dataplane.draining.set()
+        await dataplane.sources.drain()  # Readers of events hear the end, and their connections with it.
         http.should_exit = True
         await asyncio.gather(starting, stopping, serving, rpc.stop(settings.grace_s), return_exceptions=True)
 

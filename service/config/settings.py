@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import DirectoryPath, Field, FilePath, SecretStr, ValidationError, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from red_align.engine.providers import parse_providers
 from red_align.engine.variants import Precision
@@ -18,6 +18,7 @@ from red_align.errors import ConfigurationError
 from red_align.machine import usable_cores
 from red_align.media.reader import MAX_FRAME_PIXELS
 from service.config.files import JwksFile, KeysFile, TokenKeys, check_tls, refused
+from service.config.source_settings import SourceSettings
 
 MODEL_FOLDER = Path(str(resources.files("red_align"))) / "weights" / "edge"
 GRPC_MESSAGE_BYTES = 16 * 1024 * 1024
@@ -31,7 +32,7 @@ def _default_threads(known: dict[str, Any]) -> int:
     return max(1, min(4, usable_cores() // int(known.get("processes", 1))))
 
 
-class Settings(BaseSettings):
+class Settings(SourceSettings):
     """Every field is the environment variable RED_<FIELD>; its unit is in its name or description."""
 
     model_config = SettingsConfigDict(env_prefix="RED_", frozen=True, extra="ignore")
@@ -265,6 +266,13 @@ class Settings(BaseSettings):
                 f"RED_HOST {known['host']} is not loopback and nobody would be asked for a key: set "
                 "RED_API_KEYS_FILE or RED_JWT_JWKS_FILE, or RED_ALLOW_ANONYMOUS=true"
             )
+        return value
+
+    @field_validator("processes")
+    @classmethod
+    def _sources_need_one_process(cls, value: int, info: ValidationInfo) -> int:
+        if value > 1 and info.data.get("sources"):
+            raise refused("sources (RED_SOURCES) need one process: the next request may reach another one")
         return value
 
     @field_validator("providers")

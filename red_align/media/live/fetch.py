@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import contextlib
 import http.client
+import socket
 import ssl
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from urllib.parse import urljoin
@@ -17,6 +19,57 @@ from red_align.media.live.rules import SourceRules
 from red_align.media.live.urls import LiveUrl, parse_live_url
 
 PIECE = 64 * 1024
+
+
+@contextmanager
+def requested(
+    url: LiveUrl,
+    rules: SourceRules,
+    timeout_s: float,
+    headers: Mapping[str, str],
+    body: bytes | None = None,
+    total_s: float = 0.0,
+) -> Iterator[http.client.HTTPResponse]:
+    """The answer to a GET, or to a POST where there is a body; its connection ends with the block.
+
+    Args:
+        url: ``http`` or ``https``.
+        rules: What may be connected to.
+        timeout_s: Seconds for connecting, and for each read and write.
+        headers: Of the request.
+        body: What is sent.
+        total_s: Seconds for all of it, the block with it; 0 for no such bound.
+
+    Raises:
+        SourceNotAllowed: The rules do not allow it, or it answers with another address.
+        SourceUnreachable: It does not answer, or breaks off.
+    """
+    wire = dial(url, rules, timeout_s)
+    hang_up = threading.Timer(total_s, _shut, (wire,))
+    if total_s:
+        hang_up.start()
+    try:
+        if url.scheme == "https":
+            wire = ssl.create_default_context().wrap_socket(wire, server_hostname=url.host)
+        connection = http.client.HTTPConnection(url.host, url.port, timeout=timeout_s)
+        connection.sock = wire
+        all_headers = {"Host": url.place, "User-Agent": "red-align", "Connection": "close", **headers}
+        connection.request("GET" if body is None else "POST", url.target, body, all_headers)
+        answer = connection.getresponse()
+        if 300 <= answer.status < 400:
+            raise SourceNotAllowed(f"{url.place} sends its client to another address, which is not followed")
+        yield answer
+    except (OSError, http.client.HTTPException) as error:
+        raise SourceUnreachable(f"{url.place} breaks off: {_said(error)}") from error
+    finally:
+        hang_up.cancel()
+        with contextlib.suppress(OSError):
+            wire.close()
+
+
+def _shut(wire: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        socket.socket.shutdown(wire, socket.SHUT_RDWR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,27 +98,10 @@ class Fetcher:
             SourceNotAllowed: The rules do not allow it, or it answers with another address.
             SourceUnreachable: It does not answer, or not with what was asked for.
         """
-        secure = url.scheme == "https"
-        wire = dial(url, self.rules, self.timeout_s)
-        try:
-            if secure:
-                wire = ssl.create_default_context().wrap_socket(wire, server_hostname=url.host)
-            connection = http.client.HTTPConnection(url.host, url.port, timeout=self.timeout_s)
-            connection.sock = wire
-            connection.request("GET", url.target, headers=self._headers(url, span))
-            answer = connection.getresponse()
-            if 300 <= answer.status < 400:
-                raise SourceNotAllowed(f"{url.place} sends its client to another address, which is not followed")
+        with requested(url, self.rules, self.timeout_s, self._headers(url, span)) as answer:
             if answer.status != (200 if span is None else 206):
-                raise SourceUnreachable(
-                    f"{url.place} answers with HTTP status {answer.status}", status=str(answer.status)
-                )
+                raise SourceUnreachable(f"{url.place} answers with HTTP status {answer.status}")
             yield _pieces(answer, url)
-        except (OSError, http.client.HTTPException) as error:
-            raise SourceUnreachable(f"{url.place} breaks off: {_said(error)}") from error
-        finally:
-            with contextlib.suppress(OSError):
-                wire.close()
 
     def text(self, url: LiveUrl, most: int) -> str:
         """A whole body as text. Raises what ``open`` raises, and SourceUnreachable where it is larger than ``most``."""
@@ -97,7 +133,7 @@ class Fetcher:
         return url
 
     def _headers(self, url: LiveUrl, span: tuple[int, int] | None) -> dict[str, str]:
-        headers = {"Host": url.place, "User-Agent": "red-align", "Accept-Encoding": "identity", "Connection": "close"}
+        headers = {"Accept-Encoding": "identity"}
         if span is not None:
             headers["Range"] = f"bytes={span[0]}-{span[0] + span[1] - 1}"
         origin = self.origin

@@ -81,6 +81,9 @@ class LiveReader:
             self._opened.close()
             raise
 
+    def open(self) -> None:
+        """See Connection: it is open from the beginning."""
+
     @property
     def position(self) -> int:
         """Where another connection goes on (HLS: the segment that was read last); -1 where none can."""

@@ -36,6 +36,10 @@ class Connection(Protocol):
         """See LiveReader."""
         ...
 
+    def open(self) -> None:
+        """Connect, and wait for the first frame. Raises what LiveReader raises."""
+        ...
+
     def frames(self, stride: int = 1, *, planes: bool = False) -> Iterator[Frame]:
         """See LiveReader."""
         ...
@@ -69,7 +73,7 @@ class Reconnecting:
     was, else by the time that passed here.
 
     Args:
-        connect: Opens a connection, from a position (see LiveReader) or -1. Raises what LiveReader raises.
+        connect: Makes a connection, which is opened then, from a position (see LiveReader) or -1.
         retries: How it is tried again.
         lost: Told why whenever the source was lost or is not to be had.
     """
@@ -99,11 +103,6 @@ class Reconnecting:
         self._shift_s = 0.0
         self._last: tuple[float, float, float] | None = None  # time, the source's own time, when it came
 
-    @property
-    def connected(self) -> bool:
-        """Whether there is a connection."""
-        return self._connection is not None and not self._closing.is_set()
-
     def open(self, *, patient: bool = False) -> None:
         """Make the first connection.
 
@@ -116,8 +115,7 @@ class Reconnecting:
         if patient:
             self._again(time.monotonic())
         else:
-            self._connection = self._connect(-1)
-            self.info = self._connection.info
+            self._begin()
         if self.error is not None:
             raise self.error
 
@@ -181,23 +179,29 @@ class Reconnecting:
         self._connection, pause_s, first = None, FIRST_PAUSE_S, self._last is None
         while not self._closing.is_set():
             try:
-                self._connection = self._connect(self._position)
+                self._begin()
             except RedAlignError as error:
                 final = (SourceNotAllowed, TooLarge, InvalidRequest) if first else (SourceNotAllowed, TooLarge)
+                self._connection = None
+                if self._closing.is_set():
+                    return
                 self._tell_lost(error)
                 given_up = self._retries.give_up_s and time.monotonic() - since > self._retries.give_up_s
                 if isinstance(error, final) or given_up:
                     self._give_up(error)
                     return
             else:
-                if self._closing.is_set():
-                    self._connection.close()
-                self.info = self._connection.info
                 self.reconnects += not first
-                self._is_new = True
                 return
             self._closing.wait(pause_s * random.uniform(0.8, 1.2))
             pause_s = min(2.0 * pause_s, self._retries.longest_pause_s)
+
+    def _begin(self) -> None:
+        self._connection = connection = self._connect(self._position)
+        if self._closing.is_set():  # It was closed before there was anything to close.
+            connection.close()
+        connection.open()
+        self.info, self._is_new = connection.info, True
 
     def _give_up(self, error: RedAlignError) -> None:
         self.complete, self.error = False, error

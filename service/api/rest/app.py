@@ -17,7 +17,7 @@ from red_align import __version__
 from red_align.errors import InvalidRequest, NotReady, RedAlignError
 from service.api.errors import http_body, http_status
 from service.api.info import info_values
-from service.api.rest.align import router
+from service.api.rest import align, sources
 from service.api.schemas import ErrorModel, InfoModel, StateModel
 from service.dataplane import DataPlane
 from service.observability.logs import REQUEST_ID_HEADER
@@ -47,7 +47,8 @@ def create_app(dataplane: DataPlane) -> FastAPI:
         redoc_url=None,
     )
     app.state.dataplane = dataplane
-    app.include_router(router)
+    app.include_router(align.router)
+    app.include_router(sources.router)
     _add_health(app, dataplane)
     if not pages and dataplane.auth.asks:
         _describe_to_tenants(app, dataplane)
@@ -69,7 +70,7 @@ def _admit_origins(app: FastAPI, origins: str) -> None:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=named,
-            allow_methods=["GET", "POST"],
+            allow_methods=["GET", "POST", "DELETE"],
             allow_headers=["Authorization", "X-API-Key", REQUEST_ID_HEADER],
             expose_headers=["X-Red-Complete", "Retry-After", REQUEST_ID_HEADER],
         )
