@@ -127,9 +127,9 @@ async def _serve_both(
             task.cancel()
         dataplane.ready = False
         dataplane.draining.set()
-        await dataplane.sources.drain()  # Readers of events hear the end, and their connections with it.
         http.should_exit = True
-        await asyncio.gather(starting, stopping, serving, rpc.stop(settings.grace_s), return_exceptions=True)
+        ending = (serving, rpc.stop(settings.grace_s), dataplane.sources.drain())
+        await asyncio.gather(starting, stopping, *ending, return_exceptions=True)
 
 
 async def _run_http(http: uvicorn.Server, sockets: list[socket.socket] | None) -> None:

@@ -1,4 +1,4 @@
-"""An RTSP server for tests, run by the system's Python: ``rtsp_server.py PORT CLIP [--login USER PASSWORD]``.
+"""An RTSP server for tests, run by the system's Python: ``rtsp_server.py PORT CLIP [USER PASSWORD]``.
 
 GStreamer's own server (Debian: gir1.2-gst-rtsp-server-1.0, gstreamer1.0-rtsp, and the plugins base, good, bad) plays an
 H.264 file in a loop, at its own pace. It imports nothing of this project.
@@ -31,7 +31,7 @@ def main() -> None:
         auth.set_supported_methods(2)  # Digest
         token = GstRtspServer.RTSPToken()
         token.set_string("media.factory.role", "user")
-        auth.add_digest(login[1], login[2], token)
+        auth.add_digest(login[0], login[1], token)
         server.set_auth(auth)
         factory.add_role_from_structure(_role())
     server.get_mount_points().add_factory("/live", factory)

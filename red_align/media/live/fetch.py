@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from urllib.parse import urljoin
+from urllib.parse import quote, urldefrag, urljoin
 
 from red_align.errors import InvalidRequest, SourceNotAllowed, SourceUnreachable
 from red_align.media.live.dialing import dial
@@ -19,6 +19,8 @@ from red_align.media.live.rules import SourceRules
 from red_align.media.live.urls import LiveUrl, parse_live_url
 
 PIECE = 64 * 1024
+_SAFE = "%/:=&?~+!$,;'@()*[]|"
+"""What stays as it is in a playlist's reference; spaces and letters beyond ASCII are written as URLs have them."""
 
 
 @contextmanager
@@ -124,7 +126,7 @@ class Fetcher:
             SourceNotAllowed: It is none of HTTP, or not allowed by the rules.
         """
         try:
-            url = parse_live_url(urljoin(base.plain, reference))
+            url = parse_live_url(urljoin(base.plain, quote(urldefrag(reference).url, safe=_SAFE)))
         except InvalidRequest as error:
             raise SourceNotAllowed("the playlist names something that is no http:// or https:// URL") from error
         if url.scheme not in ("http", "https"):

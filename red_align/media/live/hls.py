@@ -72,10 +72,14 @@ class HlsFeed:
 
     def next_part(self) -> bool:
         """Whether another part follows. Raises what ended the broadcast."""
-        if self._failed is not None:
-            raise self._failed
+        self.raise_failure()
         self._part_over = self._over
         return not self._over
+
+    def raise_failure(self) -> None:
+        """Raise what ended the broadcast, where anything did."""
+        if self._failed is not None:
+            raise self._failed
 
     def close(self) -> None:
         """Fetch no more."""

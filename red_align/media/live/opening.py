@@ -26,6 +26,8 @@ from red_align.media.live.urls import LiveUrl
 
 SEGMENTS = "mpegts,mov,mp4,m4a,3gp,3g2,mj2"
 """Containers of HLS."""
+PROBE_US = "500000"
+"""Microseconds of a camera that FFmpeg may look at before its first frame is given: all of them are late by then."""
 NOTHING = "none"
 """A list of protocols with none of FFmpeg's in it."""
 
@@ -104,15 +106,15 @@ def open_live(url: LiveUrl, rules: SourceRules, limits: LiveLimits, after: int =
         SourceUnreachable: It does not answer, or with nothing that can be read.
         UnsupportedMedia: FFmpeg, as it is here, does not know its protocol.
     """
-    if url.scheme == "srt":
-        rules.check(url)
-        raise UnsupportedMedia("srt:// cannot be read: the FFmpeg that comes with PyAV has no SRT")
+    rules.check(url)
+    check_readable(url)
     if url.scheme in ("http", "https"):
         feed = HlsFeed(Fetcher(rules, url, limits.connect_s), url, limits.stall_s, after)
         try:
             return Opened(_container(feed, SEGMENTS, NOTHING, {}, None), feed, None)
         except BaseException:
             feed.close()
+            feed.raise_failure()
             raise
     guard: Callable[[bytes], bytes] | None = RtspGuard().feed if url.scheme == "rtsp" else None
     relay = Relay(dial(url, rules, limits.connect_s), guard, limits.connect_s)
@@ -127,9 +129,15 @@ def open_live(url: LiveUrl, rules: SourceRules, limits: LiveLimits, after: int =
         raise
 
 
+def check_readable(url: LiveUrl) -> None:
+    """Raise UnsupportedMedia for a source whose protocol is not read."""
+    if url.scheme == "srt":
+        raise UnsupportedMedia("srt:// cannot be read: the FFmpeg that comes with PyAV has no SRT")
+
+
 def _rtsp(url: LiveUrl, port: int, times: tuple[float, float]) -> Any:
     login = f"{quote(url.user, safe='')}:{quote(url.password, safe='')}@" if url.user or url.password else ""
-    options = {"rtsp_transport": "tcp", "allowed_media_types": "video"}
+    options = {"rtsp_transport": "tcp", "allowed_media_types": "video", "analyzeduration": PROBE_US}
     return _container(f"rtsp://{login}127.0.0.1:{port}{url.target}", "rtsp", "tcp", options, times)
 
 
@@ -139,6 +147,7 @@ def _rtmp(url: LiveUrl, port: int, times: tuple[float, float]) -> Any:
     app = "/".join(parts[:split])
     play = "/".join(parts[split:]) + (f"?{url.query}" if url.query else "")
     options = {"rtmp_app": app, "rtmp_playpath": play, "rtmp_tcurl": f"rtmp://{url.place}/{app}", "rtmp_live": "live"}
+    options["analyzeduration"] = PROBE_US
     return _container(f"rtmp://127.0.0.1:{port}{url.target}", "flv", "rtmp,tcp", options, times)
 
 
@@ -147,7 +156,7 @@ def _container(
 ) -> Any:
     """PyAV's container."""
     kind = formats if "," not in formats else None
-    given = {"format_whitelist": formats, "protocol_whitelist": protocols, "fflags": "nobuffer"}
+    given = {"format_whitelist": formats, "protocol_whitelist": protocols}
     try:
         opened: Any = av.open(
             source,

@@ -12,6 +12,8 @@ from typing import NoReturn
 from red_align.errors import RedAlignError, SourceUnreachable
 
 PIECE = 64 * 1024
+OWN = "/dev/fd"
+"""Folder of this process's descriptors."""
 
 
 class Relay:
@@ -88,14 +90,14 @@ class Relay:
 
 
 def _is_ours(peer: tuple[str, int]) -> bool:
-    """Whether a socket of this process is the other end: another user's might be."""
-    for name in os.listdir("/dev/fd"):
+    """Whether a socket of this process is the other end: another user's might be. Windows does not say."""
+    for name in os.listdir(OWN) if os.path.isdir(OWN) else ():
         with contextlib.suppress(OSError, ValueError):
             found = socket.socket(fileno=os.dup(int(name)))
             with found:
                 if found.family == socket.AF_INET and found.getsockname() == peer:
                     return True
-    return False
+    return not os.path.isdir(OWN)
 
 
 def raise_error(relay: Relay | None, otherwise: str) -> NoReturn:

@@ -71,7 +71,7 @@ def _admit_origins(app: FastAPI, origins: str) -> None:
             CORSMiddleware,
             allow_origins=named,
             allow_methods=["GET", "POST", "DELETE"],
-            allow_headers=["Authorization", "X-API-Key", REQUEST_ID_HEADER],
+            allow_headers=["Authorization", "X-API-Key", "Last-Event-ID", REQUEST_ID_HEADER],
             expose_headers=["X-Red-Complete", "Retry-After", REQUEST_ID_HEADER],
         )
 

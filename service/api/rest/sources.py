@@ -38,6 +38,7 @@ def _errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
         401: "No valid key or token.",
         403: "The source or webhook is not on the service's list.",
         404: "There is no such source.",
+        415: "The source's protocol is not read.",
         429: "A bound is reached.",
         503: "The service is starting or going away.",
     }
@@ -52,7 +53,7 @@ def _body() -> dict[str, Any]:
 
 
 @router.post(
-    "", status_code=201, response_model=SourceModel, responses=_errors(400, 403, 429, 503), openapi_extra=_body()
+    "", status_code=201, response_model=SourceModel, responses=_errors(400, 403, 415, 429, 503), openapi_extra=_body()
 )
 async def add(request: Request) -> Response:
     """Begin to pull a source; its state and events say how it goes."""

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from red_align.errors import InvalidRequest, RedAlignError, SourceNotAllowed, SourceNotFound
 from red_align.media.decode_pool import DecodePool
 from red_align.media.live.isolated import IsolatedLive
+from red_align.media.live.opening import check_readable
 from red_align.media.live.reconnecting import Reconnecting
 from red_align.media.live.rules import SourceRules
 from red_align.media.live.urls import LiveUrl, parse_live_url
@@ -96,6 +97,7 @@ class Sources:
             raise SourceNotAllowed("the service pulls no sources: RED_SOURCES lists none", limit="sources")
         url = parse_live_url(options.url)
         limits.rules.check(url)
+        check_readable(url)
         hook_url = None if options.webhook is None else _webhook_url(options.webhook.url, limits.webhook_rules)
         tracker = self._with.tracker(options.max_faces)
         with ExitStack() as stack:

@@ -79,7 +79,6 @@ def test_a_broadcast_whose_server_is_gone_and_back_goes_on_behind_what_was_read(
     [
         "file:///etc/passwd",
         "concat:a.ts|file:///etc/passwd",
-        "subfile,,start,0,end,99,,:/etc/passwd",
         "crypto+file:///etc/passwd",
         "data:video/mp2t;base64,AAAA",
         "tcp://127.0.0.1:1/",
@@ -107,6 +106,14 @@ def test_a_playlist_that_points_elsewhere_is_refused(hls: Hls, named: str, where
         with pytest.raises(RedAlignError) as caught:
             open_source(f"{site.url}/a.m3u8", limits=QUICK, rules=rules)
         assert isinstance(caught.value, SourceNotAllowed), caught.value
+
+
+def test_what_has_no_scheme_is_a_path_of_the_playlists_own_host() -> None:
+    with web() as site:
+        site.files["/a.m3u8"] = b"#EXTM3U\n#EXTINF:1,\nsubfile,,start,0,end,99,,:/etc/passwd\n#EXT-X-ENDLIST\n"
+        with pytest.raises(SourceUnreachable, match="404"):
+            open_source(f"{site.url}/a.m3u8", limits=QUICK)
+        assert site.asked[-1][0] == "/subfile,,start,0,end,99,,:/etc/passwd"
 
 
 def test_redirects_of_playlists_and_segments_are_not_followed(hls: Hls) -> None:

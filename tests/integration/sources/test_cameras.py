@@ -10,19 +10,17 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import islice, pairwise
 from pathlib import Path
 
-import av
-import numpy as np
 import pytest
 
 import red_align
 from red_align.errors import SourceNotAllowed, SourceUnreachable, UnsupportedMedia
 from red_align.media.live.opening import LiveLimits
 from red_align.media.live.reconnecting import Retries, open_source
-from tests.support.media import carphone_frames
+from tests.support.rtmp_server import rtmp_server
 from tests.support.sources import free_port, rtsp_server
 
 QUICK = LiveLimits(connect_s=10.0, stall_s=3.0)
@@ -138,27 +136,15 @@ def test_what_is_no_camera_is_unreachable() -> None:
 
 
 def test_a_broadcast_over_rtmp_is_read() -> None:
-    port = free_port()
-
-    def serve() -> None:
-        with av.open(f"rtmp://127.0.0.1:{port}/live/cam", "w", format="flv", options={"listen": "1"}) as out:
-            stream = out.add_stream("libx264", rate=25)
-            stream.height, stream.width, stream.pix_fmt = 144, 176, "yuv420p"
-            for i, image in enumerate(carphone_frames()):
-                frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
-                frame.pts = i
-                out.mux(stream.encode(frame))
-                time.sleep(0.02)
-
-    thread = threading.Thread(target=serve, daemon=True)
-    thread.start()
-    time.sleep(0.5)
-    source = open_source(f"rtmp://127.0.0.1:{port}/live/cam", limits=QUICK)
-    frames = list(islice(source.frames(), 5))
-    source.close()
+    with rtmp_server(free_port()) as url:
+        source = None
+        while source is None:
+            with suppress(SourceUnreachable):  # Until it listens.
+                source = open_source(url, limits=QUICK)
+        frames = list(islice(source.frames(), 5))
+        source.close()
     assert (source.info.width, source.info.height) == (176, 144)
     assert all(a.time_s < b.time_s for a, b in pairwise(frames))
-    thread.join(timeout=10)
 
 
 def test_the_command_line_reads_a_camera_until_it_is_interrupted(h264: Path, tmp_path: Path) -> None:

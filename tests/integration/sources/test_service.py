@@ -123,9 +123,11 @@ def test_sources_are_off_unless_they_are_listed() -> None:
     with running_server() as server:
         check_error(httpx.post(f"{server.http}/v1/sources", json={"url": DEAD}), 403, "SOURCE_NOT_ALLOWED")
         assert httpx.get(f"{server.http}/v1/sources").json() == {"sources": []}
-    with pulling(SOURCES="rtsp://localhost:*,rtsp://cam.example.org,https://*") as server:
+    with pulling(SOURCES="rtsp://localhost:*,rtsp://cam.example.org,https://*,srt://cam.example.org:*") as server:
         for url in (DEAD, "rtsp://[::ffff:127.0.0.1]:9/", "rtsp://cam.example.org:22/", "https://10.0.0.1/a.m3u8"):
             check_error(httpx.post(f"{server.http}/v1/sources", json={"url": url}), 403, "SOURCE_NOT_ALLOWED")
+        answer = httpx.post(f"{server.http}/v1/sources", json={"url": "srt://cam.example.org:9000/"})
+        check_error(answer, 415, "UNSUPPORTED_MEDIA")
         source = add(server, "rtsp://localhost:9/live")  # Its name is listed, the address it has is not.
         wait_until(lambda: shown(server, source)["state"] == "failed")
         assert shown(server, source)["error"]["reason"] == "SOURCE_NOT_ALLOWED"

@@ -103,7 +103,7 @@ async def test_a_batch_that_is_not_taken_is_tried_again_under_the_same_name() ->
 
 async def test_a_batch_that_is_refused_is_not_tried_again() -> None:
     with receiver(400, 200) as (url, received):
-        hook, counted = await sent(url, events=150)
+        hook, counted = await sent(url, events=150, most=200)
     assert len(received) == 2
     assert (hook.refused, hook.delivered, counted) == (100, 50, ["refused", "delivered"])
 
