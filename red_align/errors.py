@@ -235,6 +235,27 @@ class Overloaded(RedAlignError):
     reason = "OVERLOADED"
 
 
+class SourceNotAllowed(RedAlignError):
+    """A camera, broadcast or webhook that is not on the service's list, or leads to something that is not."""
+
+    code = "PERMISSION_DENIED"
+    reason = "SOURCE_NOT_ALLOWED"
+
+
+class SourceNotFound(RedAlignError):
+    """There is no source of this id, or not for whoever asks."""
+
+    code = "NOT_FOUND"
+    reason = "SOURCE_NOT_FOUND"
+
+
+class SourceUnreachable(RedAlignError):
+    """A camera or broadcast does not answer, refuses, breaks off or falls silent; it may be back later."""
+
+    code = "UNAVAILABLE"
+    reason = "SOURCE_UNREACHABLE"
+
+
 class ClientTooSlow(RedAlignError):
     """The client sent nothing for too long, or did not take its answers."""
 

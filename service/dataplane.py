@@ -41,6 +41,7 @@ from service.streams.parallel_clip import ParallelClipRun, times_only
 from service.streams.registry import Lease, StreamRegistry
 from service.streams.resume_token import TokenSealer, read_token_keys
 from service.streams.session import LiveSession
+from service.streams.sources.registry import Sources, Workshop
 from service.streams.threads import ThreadCalls
 from service.streams.uploads import Upload, UploadStore
 
@@ -99,6 +100,10 @@ class DataPlane:
         self.streams = Admission("max_streams", settings.max_streams)
         self.uploads = Admission("max_uploads", settings.max_uploads)
         self.parts = PartSlots(settings.parallel_parts)
+        workshop = Workshop(
+            self.decoders, self.limits, self._tracker, lambda: engine.info.scheme.name, self.tenants, self.metrics
+        )
+        self.sources = Sources(settings.source_limits(), workshop)
         self.upload_store = UploadStore(settings.temp_dir, settings.max_upload_bytes)
         self.upload_limits = UploadLimits(
             settings.client_timeout_s, settings.upload_min_bytes_per_s, settings.upload_grace_s
@@ -108,6 +113,8 @@ class DataPlane:
         for name, what, value in (
             ("streams", "Live streams that are open.", lambda: self.streams.active),
             ("uploads", "Uploads under way.", lambda: self.uploads.active),
+            ("sources", "Sources that are pulled.", lambda: self.sources.running.active),
+            ("source_readers", "Readers of the events of sources.", lambda: self.sources.readers),
             ("kept_streams", "Streams with an id that wait to go on.", lambda: len(self.kept)),
             ("sequences", "Faces whose memory the engine keeps.", lambda: self.engine.sequences),
         ):

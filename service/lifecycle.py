@@ -71,6 +71,7 @@ def _start(dataplane: DataPlane) -> None:
 
 
 def _close(dataplane: DataPlane) -> None:
+    dataplane.sources.close()
     dataplane.engine.close()
     dataplane.decoders.close()
     for threads in (dataplane.live_threads, dataplane.clip_threads):

@@ -132,7 +132,8 @@ async def _serve_both(
         dataplane.ready = False
         dataplane.draining.set()
         http.should_exit = True
-        await asyncio.gather(starting, stopping, serving, rpc.stop(settings.grace_s), return_exceptions=True)
+        ending = (serving, rpc.stop(settings.grace_s), dataplane.sources.drain())
+        await asyncio.gather(starting, stopping, *ending, return_exceptions=True)
 
 
 async def _run_http(http: uvicorn.Server, sockets: list[socket.socket] | None) -> None:

@@ -23,6 +23,7 @@ from red_align.engine.base import Engine
 from red_align.errors import InvalidRequest
 from red_align.features.options import FeatureOptions, FeaturesLike
 from red_align.frames import Frame, FrameResult, StreamEnd, VideoInfo
+from red_align.media.sources.urls import is_live_url
 from red_align.media.reader import DecodeLimits, Reader
 from red_align.schemes import NamedPoints
 from red_align.tracking.detector import Detector
@@ -48,6 +49,7 @@ class ClipTrack(Iterator[FrameResult]):
         tracker: Tracks its faces; closed with the iterator.
         stride: Every stride-th frame is processed.
         stage: Adds features to results; None where none are wanted.
+        ahead: Whether a frame is decoded ahead, see Prefetch.
 
     Example:
         >>> import red_align
@@ -60,9 +62,17 @@ class ClipTrack(Iterator[FrameResult]):
 
     _stage: FeatureStage | None = None
 
-    def __init__(self, reader: Reader, tracker: Tracker, stride: int = 1, stage: FeatureStage | None = None) -> None:
+    def __init__(
+        self,
+        reader: Reader,
+        tracker: Tracker,
+        stride: int = 1,
+        stage: FeatureStage | None = None,
+        *,
+        ahead: bool | None = None,
+    ) -> None:
         self._reader, self._tracker, self._stage = reader, tracker, stage
-        self._frames, self._ahead = Prefetch(reader, stride), deque[Frame]()
+        self._frames, self._ahead = Prefetch(reader, stride, ahead=ahead), deque[Frame]()
         self._frame: Frame | None = None
         self._image: NDArray[np.uint8] | None = None
         self._count, self._exhausted = 0, False
@@ -206,10 +216,12 @@ def track(
     """Track the faces of a clip, frame by frame.
 
     The file is opened at once and read as results are taken: of a clip of any length two frames are in memory, and the
-    next one decodes in a thread while this one is processed.
+    next one decodes in a thread while this one is processed. A live source is connected to again where it is lost;
+    whoever is slower than it gets its newest frame each time, and ``index`` counts those that were left out as well.
 
     Args:
-        source: Path of a video, an image or an animated image; its content says what it is, not its name.
+        source: Path of a video, an image or an animated image; its content says what it is, not its name. Or the URL of
+            a camera or broadcast: ``rtsp://``, ``rtmp://``, or ``http://`` or ``https://`` of an HLS playlist.
         max_faces: Most faces to track at once, 1 or more.
         stride: Every stride-th frame is processed, 1 or more.
         engine: Runs the network; by default ONNX Runtime on the CPU, one engine shared by the whole process.
@@ -235,6 +247,7 @@ def track(
         NoVideoStream: It holds no pictures, such as sound alone.
         NoFrames: None of its frames decodes.
         TooLarge: A frame has more pixels than ``limits`` allow.
+        SourceUnreachable: A live source does not answer.
         Overloaded: (From the iterator) the engine has no slot for the first face.
 
     Example:
@@ -251,6 +264,9 @@ def track(
         raise InvalidRequest(f"parallel is {parallel}, it must be 1 or more")
     wanted = FeatureOptions.of(features)
     tracker = _tracker(max_faces, engine, detector, options)
+    if is_live_url(source):
+        stage = feature_stage(wanted, tracker.engine.info.scheme, live=True)
+        return _live(str(source), tracker, stride, limits, stage, plain=not isolated and parallel == 1)
     stage = feature_stage(wanted, tracker.engine.info.scheme)
     parallel = 1 if wanted.wants("crop") else parallel
     opened = _isolated if isolated else _local
@@ -261,6 +277,22 @@ def track(
 
 def _tracker(faces: int, engine: Engine | None, detector: Detector | None, options: TrackingOptions | None) -> Tracker:
     return Tracker(faces, engine=engine, detector=detector, options=options)
+
+
+def _live(
+    url: str,
+    tracker: Tracker,
+    stride: int,
+    limits: DecodeLimits | None,
+    stage: FeatureStage | None,
+    *,
+    plain: bool,
+) -> ClipTrack:
+    from red_align.media.sources.reconnecting import open_source  # Few clips are live ones.
+
+    if not plain:
+        raise InvalidRequest("a live source is neither isolated nor tracked in parallel")
+    return ClipTrack(open_source(url, limits), tracker, stride, stage, ahead=False)
 
 
 def _local(path: Path, limits: DecodeLimits, stride: int) -> Source:

@@ -26,6 +26,8 @@ ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": str(32 * 1024**2), "MALLOC_TRIM_THRESHOLD
 
 
 CRASHED = "the decoder crashed"
+CLIPS = "red_align.media.decode_worker"
+"""Module of the other side that reads files and single frames."""
 END_S = 1.0
 """Seconds for a process whose socket is closed to be gone."""
 
@@ -89,15 +91,20 @@ class DecodeProcess:
     """One process. ``send`` and ``answer`` raise UnreadableMedia where it crashed or does not answer in time.
 
     One that was killed from outside is no fault of the file's: that is DecoderLost.
+
+    Args:
+        memory_bytes: Bound of its address space; 0 for none.
+        timeout_s: Seconds for one answer.
+        module: What it runs.
     """
 
-    def __init__(self, memory_bytes: int, timeout_s: float) -> None:
+    def __init__(self, memory_bytes: int, timeout_s: float, module: str = CLIPS) -> None:
         ours, theirs = socket.socketpair()
         seconds, part = divmod(timeout_s, 1.0)
         for direction in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
             ours.setsockopt(socket.SOL_SOCKET, direction, struct.pack("ll", int(seconds), int(part * 1e6)))
         self._memory = _memory()
-        command = [sys.executable, "-m", "red_align.media.decode_worker"]
+        command = [sys.executable, "-m", module]
         command += [str(theirs.fileno()), str(self._memory), str(memory_bytes)]
         # Its own words would be the codec's, on whatever a client sent.
         self._process = subprocess.Popen(
@@ -174,6 +181,10 @@ class DecodeProcess:
             return np.frombuffer(self._map, np.uint8, size, offset).reshape(shape)
         except ValueError as error:
             raise UnreadableMedia(CRASHED) from error
+
+    def stop(self) -> None:
+        """End it while another thread waits for its answer: that wait ends, and whoever waits calls ``kill``."""
+        self._process.kill()
 
     def kill(self) -> None:
         """End it; views of its pictures stay good as long as they are held."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import DirectoryPath, Field, FilePath, SecretStr, ValidationError, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from red_align.engine.default import PRESET, model_folder, shipped_models
 from red_align.engine.providers import parse_providers
@@ -18,6 +18,7 @@ from red_align.errors import ConfigurationError
 from red_align.machine import usable_cores
 from red_align.media.reader import MAX_FRAME_PIXELS
 from service.config.files import JwksFile, KeysFile, TokenKeys, check_tls, refused
+from service.config.source_settings import SourceSettings
 
 MODEL_FOLDER = model_folder()
 GRPC_MESSAGE_BYTES = 16 * 1024 * 1024
@@ -31,7 +32,7 @@ def _default_threads(known: dict[str, Any]) -> int:
     return max(1, min(4, usable_cores() // int(known.get("processes", 1))))
 
 
-class Settings(BaseSettings):
+class Settings(SourceSettings):
     """Every field is the environment variable RED_<FIELD>; its unit is in its name or description."""
 
     model_config = SettingsConfigDict(env_prefix="RED_", frozen=True, extra="ignore")
@@ -280,6 +281,13 @@ class Settings(BaseSettings):
     def _model_is_shipped(cls, value: str) -> str:
         if value not in shipped_models():
             raise refused(f"no model {value!r} comes with the package, only {', '.join(shipped_models())}")
+        return value
+
+    @field_validator("processes")
+    @classmethod
+    def _sources_need_one_process(cls, value: int, info: ValidationInfo) -> int:
+        if value > 1 and info.data.get("sources"):
+            raise refused("sources (RED_SOURCES) need one process: the next request may reach another one")
         return value
 
     @field_validator("providers")

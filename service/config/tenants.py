@@ -21,4 +21,6 @@ def limits_of(settings: Settings, *, asks: bool) -> TenantLimits:
     streams = share(settings.tenant_max_streams, settings.max_streams)
     uploads = share(settings.tenant_max_uploads, settings.max_uploads)
     calls = streams + uploads + share(0, OTHER_CALLS)
-    return TenantLimits(streams, uploads, calls, settings.tenant_frames_per_s, settings.tenant_pixels_per_s)
+    sources = share(settings.tenant_max_sources, settings.max_sources)
+    rates = settings.tenant_frames_per_s, settings.tenant_pixels_per_s
+    return TenantLimits(streams, uploads, calls, *rates, max_sources=sources)

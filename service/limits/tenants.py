@@ -27,6 +27,7 @@ class TenantLimits:
         max_calls: Most gRPC calls at once, streams and uploads with them.
         frames_per_s: Frames processed a second; 0 is no limit.
         pixels_per_s: Pixels decoded a second; 0 is no limit.
+        max_sources: Most sources at once that the service pulls for it.
     """
 
     max_streams: int
@@ -34,6 +35,7 @@ class TenantLimits:
     max_calls: int
     frames_per_s: float
     pixels_per_s: float = 0.0
+    max_sources: int = 0
 
 
 class Tenant:
@@ -49,6 +51,7 @@ class Tenant:
         self.streams = Admission("tenant_max_streams", limits.max_streams)
         self.uploads = Admission("tenant_max_uploads", limits.max_uploads)
         self.calls = Admission("tenant_max_calls", limits.max_calls)
+        self.sources = Admission("tenant_max_sources", limits.max_sources)
         self._rate_limit = _limiter(limits.frames_per_s)
         self._intake_limit = _limiter(INTAKE * limits.frames_per_s)
         self.work = WorkLimit(limits.pixels_per_s)

@@ -52,6 +52,15 @@ class Metrics:
             "step_s": self.step.observe,
             "detect_s": self.detect.observe,
         }
+        self.sources_lost = Counter(
+            "red_sources_lost", "Times a source was lost or not to be had, by reason.", ["reason"], registry=registry
+        )
+        self.sources_dropped = Counter(
+            "red_sources_dropped_frames", "Frames of sources that newer ones took the place of.", registry=registry
+        )
+        self.webhook_batches = Counter(
+            "red_webhook_batches", "Batches of events sent to webhooks, by outcome.", ["outcome"], registry=registry
+        )
         self.batch_size = Histogram(
             "red_batch_size", "Faces in one network call (embedded engine).", buckets=_BATCHES, registry=registry
         )

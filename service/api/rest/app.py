@@ -20,7 +20,7 @@ from red_align.formats.schema import SCHEMA_NAMES, schema_bytes
 from red_align.names import unknown
 from service.api.errors import http_body, http_status
 from service.api.info import info_values
-from service.api.rest.align import router
+from service.api.rest import align, sources
 from service.api.schemas import ErrorModel, InfoModel, StateModel
 from service.dataplane import DataPlane
 from service.observability.logs import REQUEST_ID_HEADER
@@ -54,7 +54,8 @@ def create_app(dataplane: DataPlane, *routers: APIRouter) -> FastAPI:
         redoc_url=None,
     )
     app.state.dataplane = dataplane
-    app.include_router(router)
+    app.include_router(align.router)
+    app.include_router(sources.router)
     for each in routers:
         app.include_router(each)
     _add_health(app, dataplane)
@@ -81,8 +82,8 @@ def _admit_origins(app: FastAPI, origins: str) -> None:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=named,
-            allow_methods=["GET", "POST"],
-            allow_headers=["Authorization", "X-API-Key", REQUEST_ID_HEADER],
+            allow_methods=["GET", "POST", "DELETE"],
+            allow_headers=["Authorization", "X-API-Key", "Last-Event-ID", REQUEST_ID_HEADER],
             expose_headers=["X-Red-Complete", "Retry-After", REQUEST_ID_HEADER],
         )
 

@@ -1,0 +1,1 @@
+"""Cameras and broadcasts from real servers on loopback."""

@@ -1,0 +1,1 @@
+"""Live sources opened by URL."""
