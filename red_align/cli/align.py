@@ -66,6 +66,8 @@ def _clips(parser: Parser, options: argparse.Namespace, commands: Sequence[str])
         parser.error("--providers, --precision and --model are of this machine's engine: leave them out with --server")
     if (options.key or options.ca) and not options.server:
         parser.error("--key and --ca are for a server: give its address by --server")
+    if options.server and (options.features or options.points or options.smooth != "none" or options.focal_px):
+        parser.error("--features, --points, --smooth and --focal-px are for clips that are tracked on this machine")
     try:
         clips = find_clips(options.clip, commands)
         if sum(clip.name == STDIN for clip in clips) > 1:
@@ -99,7 +101,9 @@ def _align_one(clip: Clip, plan: Sequence[Output], place: Here | There, choices:
     try:
         with opened(clip, place, choices) as results, contextlib.ExitStack() as stack:
             report.begin(clip.name, expected_frames(clip, choices.stride))
-            files = [stack.enter_context(open_file(out.path, out.format, results.scheme, results.features)) for out in plan]
+            files = [
+                stack.enter_context(open_file(out.path, out.format, results.scheme, results.features)) for out in plan
+            ]
             for file in files:
                 file.begin(results.video)
             for result in results:

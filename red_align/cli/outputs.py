@@ -10,7 +10,7 @@ from pathlib import Path
 from red_align.cli.clips import Clip
 from red_align.errors import InvalidRequest
 from red_align.formats.base import Format
-from red_align.formats.files import check_writable, chosen_format, is_folder
+from red_align.formats.files import check_writable, chosen_format
 from red_align.formats.names import DEFAULT, FORMATS, OVERLAY, PTS, format_of, format_of_path
 from red_align.names import unknown
 
@@ -91,7 +91,9 @@ def _name(path: Path, name: str | None) -> str:
     if name or format_of_path(path) is not None:
         return name or ""
     if path.suffix:
-        raise InvalidRequest(unknown("format for files", path.suffix, [s for f in FORMATS.values() for s in f.suffixes]))
+        raise InvalidRequest(
+            unknown("format for files", path.suffix, [s for f in FORMATS.values() for s in f.suffixes])
+        )
     return DEFAULT
 
 
@@ -123,8 +125,3 @@ def _check_apart(clips: Sequence[Clip], plans: Sequence[Sequence[Output]]) -> No
                     "tells them apart, with {stem}, {name}, {parent} or {index}"
                 )
             taken[place] = clip.name
-
-
-def is_folder_output(output: Output) -> bool:
-    """Whether it is a folder of files."""
-    return is_folder(output.path, output.format)

@@ -105,7 +105,10 @@ def add_tracking_options(parser: argparse.ArgumentParser | argparse._ArgumentGro
 def align_parser() -> Parser:
     """The parser of ``red-align CLIP``."""
     parser = Parser(
-        "red-align", "Facial landmarks of videos, pictures and cameras.", EPILOG, "red-align [OPTION ...] CLIP [CLIP ...]"
+        "red-align",
+        "Facial landmarks of videos, pictures and cameras.",
+        EPILOG,
+        "red-align [OPTION ...] CLIP [CLIP ...]",
     )
     parser.add_argument(
         "clip",

@@ -93,9 +93,7 @@ class There:
 
     def file(self, path: Path, choices: Choices) -> ClipTrack:
         """Send a file."""
-        return self._client.track(
-            path, max_faces=choices.max_faces, stride=choices.stride, parallel=choices.parallel
-        )
+        return self._client.track(path, max_faces=choices.max_faces, stride=choices.stride, parallel=choices.parallel)
 
     def live(self, reader: LiveReader, choices: Choices) -> ClipTrack:
         """Send what a camera takes; the server answers the newest frame, and drops older ones that wait."""

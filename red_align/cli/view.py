@@ -216,7 +216,10 @@ def _plays(path: Path) -> float | None:
             (stream, *_) = container.streams.video
             names = container.format.name.split(",")
             kind = "webm" if path.suffix.lower() == ".webm" else "mp4" if "mp4" in names else ""
-            if stream.codec_context.name not in _names(kind) or stream.codec_context.pix_fmt not in ("yuv420p", "yuvj420p"):
+            if stream.codec_context.name not in _names(kind) or stream.codec_context.pix_fmt not in (
+                "yuv420p",
+                "yuvj420p",
+            ):
                 return None
             return float((stream.start_time or 0) * (stream.time_base or 0))
     except (av.error.FFmpegError, OSError, ValueError):
@@ -225,4 +228,8 @@ def _plays(path: Path) -> float | None:
 
 def _names(container: str) -> tuple[str, ...]:
     """Names that FFmpeg's decoders of playable codecs have."""
-    return tuple(alias for name in PLAYED.get(container, ()) for alias in (name, f"lib{name}", "libdav1d" if name == "av1" else name))
+    return tuple(
+        alias
+        for name in PLAYED.get(container, ())
+        for alias in (name, f"lib{name}", "libdav1d" if name == "av1" else name)
+    )

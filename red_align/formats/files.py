@@ -1,4 +1,4 @@
-"""Results as files: each is there whole or not at all, so that a run that fails leaves no half answer under its name."""
+"""Results as files: each is there whole or not at all: a run that fails leaves no half answer under its name."""
 
 from __future__ import annotations
 
@@ -119,7 +119,9 @@ class OverlayFile(ResultFile):
     def finish(self, end: StreamEnd) -> None:
         """See ResultFile."""
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._exits.__exit__(kind, error, trace)
 
 
@@ -186,4 +188,3 @@ def check_writable(path: Path, form: Format) -> None:
         raise InvalidRequest(f"{path} is a folder, and cannot be written as a file")
     if not path.parent.is_dir():
         raise InvalidRequest(f"there is no folder {path.parent} to write {path.name} in")
-

@@ -20,7 +20,6 @@ from red_align.frames import Face, FrameResult, FrameStatus, Landmarks, StreamEn
 from red_align.geometry import FaceBox
 from red_align.schemes import NamedPoints, scheme_of_count
 
-
 NO_FOCAL = 0.0
 """Of poses that are saved from arrays, which do not keep their focal length."""
 

@@ -113,7 +113,9 @@ def _look_at_device(number: int) -> None:
     if not device.exists():
         there = sorted(int(path.name[5:]) for path in Path("/dev").glob("video*") if path.name[5:].isdigit())
         known = f"there are {', '.join(map(str, there))}" if there else "this machine shows none"
-        raise CameraRefused(f"there is no camera {number} ({device}): {known}. Plug it in, or give a file or an address")
+        raise CameraRefused(
+            f"there is no camera {number} ({device}): {known}. Plug it in, or give a file or an address"
+        )
     if not os.access(device, os.R_OK | os.W_OK):
         raise CameraRefused(
             f"camera {number} may not be opened by this user: join the group of {device} (`sudo usermod -aG video "
