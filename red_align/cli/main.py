@@ -64,12 +64,7 @@ def _command(given: list[str]) -> int:
     if name in SERVER_COMMANDS and not Path(name).exists():
         print(f"red-align: '{name}' comes with the server: pip install red-align-server", file=sys.stderr)
         return 2
-    if name == "--version":
-        from red_align import __version__
-
-        print(f"red-align {__version__}")
-        return 0
-    if not given or "--help" in given or "-h" in given:  # Without what only work needs.
+    if not given or {"--help", "-h", "--version"} & set(given):  # Without what only work needs.
         from red_align.cli.parser import align_parser
 
         align_parser().parse(given)

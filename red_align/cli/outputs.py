@@ -10,7 +10,7 @@ from pathlib import Path
 from red_align.cli.clips import Clip
 from red_align.errors import InvalidRequest
 from red_align.formats.base import Format
-from red_align.formats.files import check_writable, chosen_format, is_folder
+from red_align.formats.files import check_writable, chosen_format
 from red_align.formats.names import DEFAULT, FORMATS, OVERLAY, PTS, format_of, format_of_path
 from red_align.names import unknown
 
@@ -125,8 +125,3 @@ def _check_apart(clips: Sequence[Clip], plans: Sequence[Sequence[Output]]) -> No
                     "tells them apart, with {stem}, {name}, {parent} or {index}"
                 )
             taken[place] = clip.name
-
-
-def is_folder_output(output: Output) -> bool:
-    """Whether it is a folder of files."""
-    return is_folder(output.path, output.format)

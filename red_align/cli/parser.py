@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
+from red_align import __version__
 from red_align.features.options import FEATURES, Smoothing
 from red_align.formats.names import FORMATS
 from red_align.names import unknown
@@ -116,7 +117,7 @@ def align_parser() -> Parser:
         metavar="CLIP",
         help="video, picture, folder, pattern such as 'takes/*.mp4', '-' (standard input), number of a camera, or rtsp://...",
     )
-    parser.add_argument("--version", action="store_true", help="print the version and exit")
+    parser.add_argument("--version", action="version", version=f"red-align {__version__}", help="print the version")
     _add_output_options(parser.add_argument_group("output"))
     tracking = parser.add_argument_group("tracking")
     add_tracking_options(tracking)

@@ -40,7 +40,7 @@ class Format:
         suffixes: Of its files, in lower case with their dot; the first is the usual one.
         media_type: In HTTP.
         about: What it is, for people.
-        writer: Module and class of its Writer, which takes what ``make`` takes; empty for overlays, which need the frames.
+        writer: Module and class of its Writer, which takes what ``make`` takes; empty for overlays.
         tells_end: Whether the text itself says if the clip was complete.
         binary: Whether it is no text.
     """

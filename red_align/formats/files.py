@@ -1,4 +1,4 @@
-"""Results as files: each is there whole or not at all, so that a run that fails leaves no half answer under its name."""
+"""Results as files: each is there whole or not at all: a run that fails leaves no half answer under its name."""
 
 from __future__ import annotations
 

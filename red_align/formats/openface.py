@@ -7,14 +7,11 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from red_align.errors import InvalidRequest
-from red_align.features.pose import head_pose
-from red_align.frames import Face, FrameResult, StreamEnd, VideoInfo
-from red_align.geometry import openface_angles
+from red_align.features.openface import POSE, openface_pose
+from red_align.frames import FrameResult, StreamEnd, VideoInfo
 from red_align.media.feature_values import cells, columns_of, text
-from red_align.schemes import IBUG68, NamedPoints
+from red_align.schemes import NamedPoints
 
-POSE = ("pose_Tx", "pose_Ty", "pose_Tz", "pose_Rx", "pose_Ry", "pose_Rz")
-"""Place of the head in millimetres, and its turn in radians."""
 _DECIMALS = (1, 1, 1, 3, 3, 3)
 
 
@@ -30,11 +27,11 @@ class CsvWriter:
     def __init__(self, scheme: NamedPoints, features: Sequence[str] = ()) -> None:
         check_room(features)
         self._num_points, self._columns = scheme.num_points, columns_of(features)
-        self._poses, self._features = Poses(scheme), tuple(features)
+        self._size, self._features = (0, 0), tuple(features)
 
     def begin(self, video: VideoInfo) -> bytes:
         """See Writer."""
-        self._poses.size = (video.width, video.height)
+        self._size = (video.width, video.height)
         points = [f"{axis}_{i}" for axis in "xy" for i in range(self._num_points)]
         names = ["frame", "face_id", "timestamp", "confidence", "success", *POSE, *points, "reacquired", *self._columns]
         return (",".join(names) + "\n").encode("ascii")
@@ -51,33 +48,15 @@ class CsvWriter:
         """One row a face; a frame without one has a row of zeros with success 0, as in OpenFace."""
         start = f"{result.index + 1},{{}},{result.time_s:.3f},"
         for face in result.faces:
-            pose = ",".join(f"{v:.{d}f}" for v, d in zip(self._poses.of(face) or [0] * 6, _DECIMALS, strict=True))
-            points = ",".join(f"{v:.2f}" for v in np.asarray(face.landmarks.points, np.float64).T.reshape(-1))
+            values = np.asarray(face.landmarks.points, np.float64)
+            head = openface_pose(values, face.pose, *self._size) or [0.0] * len(POSE)
+            pose = ",".join(f"{v:.{d}f}" for v, d in zip(head, _DECIMALS, strict=True))
+            points = ",".join(f"{v:.2f}" for v in values.T.reshape(-1))
             more = "".join("," + text(value) for value in cells(face, self._features)) if self._columns else ""
             yield start.format(face.track_id) + f"{face.score:.3f},1,{pose},{points},{face.reacquired:d}{more}\n"
         if not result.faces:
             zeros = ["0"] * len(POSE) + ["0.00"] * (2 * self._num_points) + ["0"] * (1 + len(self._columns))
             yield start.format(0) + f"0.000,0,{','.join(zeros)}\n"
-
-
-class Poses:
-    """Poses of faces in OpenFace's columns: those that faces have, or else made from their 68 points.
-
-    Args:
-        scheme: Of the points; of fewer than 68 there are no poses.
-    """
-
-    def __init__(self, scheme: NamedPoints) -> None:
-        self._whole = scheme.num_points == IBUG68.num_points
-        self.size = (0, 0)
-        """Width and height of the frame, pixels."""
-
-    def of(self, face: Face) -> list[float] | None:
-        """The values of POSE; None where there is no pose to be had."""
-        pose = face.pose
-        if pose is None and self._whole:
-            pose = head_pose(face.landmarks.points, *self.size)
-        return None if pose is None else [*pose.translation.tolist(), *openface_angles(pose.rotation)]
 
 
 def check_room(features: Sequence[str]) -> None:

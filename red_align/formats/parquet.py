@@ -9,8 +9,9 @@ import numpy as np
 import orjson
 
 from red_align.errors import MissingExtra
+from red_align.features.openface import POSE, openface_pose
 from red_align.formats.gathered import Gathered
-from red_align.formats.openface import POSE, Poses, check_room
+from red_align.formats.openface import check_room
 from red_align.frames import Face, FrameResult, StreamEnd, VideoInfo
 from red_align.media.feature_values import cells, columns_of
 from red_align.media.serialization import end_values, video_values
@@ -38,7 +39,7 @@ class ParquetWriter:
             raise MissingExtra('parquet needs pyarrow: pip install "red-align[parquet]"') from error
         check_room(features)
         self._about: dict[str, Any] = {"scheme": scheme.name}
-        self._poses, self._features = Poses(scheme), tuple(features)
+        self._size, self._features = (0, 0), tuple(features)
         self._schema = _schema(scheme.num_points, columns_of(features))
         self._no_face = [None, None, 0, False] + [None] * (len(self._schema) - len(_HEAD) - len(_FACE))
         self._rows: list[list[Any]] = []
@@ -47,7 +48,7 @@ class ParquetWriter:
 
     def begin(self, video: VideoInfo) -> bytes:
         """See Writer."""
-        self._poses.size = (video.width, video.height)
+        self._size = (video.width, video.height)
         self._about["video"] = video_values(video)
         return self._out.take()
 
@@ -71,7 +72,7 @@ class ParquetWriter:
         box = face.box
         return [
             *(face.track_id, face.score, 1, face.reacquired, box.x, box.y, box.w, box.h),
-            *(self._poses.of(face) or [None] * len(POSE)),
+            *(openface_pose(face.landmarks.points, face.pose, *self._size) or [None] * len(POSE)),
             *np.asarray(face.landmarks.points, np.float64).T.reshape(-1).tolist(),
             *np.asarray(face.landmarks.confidence, np.float32).tolist(),
             *cells(face, self._features),

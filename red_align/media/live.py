@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ import av
 import av.error
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from red_align.errors import CameraRefused
 from red_align.frames import Frame, VideoInfo
@@ -20,6 +22,8 @@ from red_align.frames import Frame, VideoInfo
 CONNECT_S = 10.0
 """Seconds to connect to a network stream, and to wait for its next packet."""
 SizeCheck = Callable[[int, int], None]
+Picture = tuple[NDArray[np.uint8], float]
+"""A frame, RGB uint8 [H, W, 3], and its time in seconds."""
 
 
 class LiveReader:
@@ -34,7 +38,7 @@ class LiveReader:
 
     def __init__(
         self,
-        pictures: Iterator[tuple[np.ndarray[Any, np.dtype[np.uint8]], float]],
+        pictures: Iterator[Picture],
         info: VideoInfo,
         release: Callable[[], None],
         check: SizeCheck,
@@ -42,22 +46,29 @@ class LiveReader:
         self.info, self.complete, self.count = info, True, 0
         self.warnings: list[str] = []
         self._pictures, self._release, self._check = pictures, release, check
-        self._stopped = False
+        self._stopped, self._lock = False, threading.Lock()
         check(info.width, info.height)
 
     def frames(self, stride: int = 1, *, planes: bool = False) -> Iterator[Frame]:
         """See Reader.frames; frames are RGB."""
-        try:
-            for index, (image, time_s) in enumerate(self._pictures):
-                if self._stopped:
-                    break
-                self.count = index + 1
-                self._check(image.shape[1], image.shape[0])
-                if index % stride == 0:
-                    yield Frame(index, time_s, image)
-        except av.error.FFmpegError as error:
-            self.complete = False
-            self.warnings.append(f"the stream breaks off after frame {self.count - 1}: {error.strerror}")
+        while (taken := self._taken()) is not None:
+            index, self.count = self.count, self.count + 1
+            if index % stride == 0:
+                yield Frame(index, taken[1], taken[0])
+
+    def _taken(self) -> Picture | None:
+        """The next frame; None at the end. Nothing is released meanwhile: FFmpeg does not survive that."""
+        with self._lock:
+            try:
+                taken = None if self._stopped else next(self._pictures, None)
+            except av.error.FFmpegError as error:
+                self.complete = False
+                self.warnings.append(f"the stream breaks off after frame {self.count - 1}: {error.strerror}")
+                return None
+            if taken is None or self._stopped:
+                return None
+            self._check(taken[0].shape[1], taken[0].shape[0])
+            return taken
 
     def stop(self) -> None:
         """Have ``frames`` end with the frame that comes next: from a signal handler, or any thread."""
@@ -66,7 +77,8 @@ class LiveReader:
     def close(self) -> None:
         """See Reader.close."""
         self._stopped = True
-        self._release()
+        with self._lock:
+            self._release()
 
 
 def open_camera(number: int, check: SizeCheck) -> LiveReader:
@@ -96,7 +108,7 @@ def open_camera(number: int, check: SizeCheck) -> LiveReader:
         )
     info = VideoInfo(first.shape[1], first.shape[0], float(camera.get(cv2.CAP_PROP_FPS) or 0.0))
 
-    def pictures() -> Iterator[tuple[np.ndarray[Any, np.dtype[np.uint8]], float]]:
+    def pictures() -> Iterator[Picture]:
         began, image, good = time.monotonic(), first, True
         while good and image is not None:
             yield np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8), time.monotonic() - began
@@ -148,7 +160,7 @@ def open_stream(url: str, check: SizeCheck) -> LiveReader:
     stream = container.streams.video[0]
     info = VideoInfo(stream.width, stream.height, float(stream.average_rate or stream.guessed_rate or 0))
 
-    def pictures() -> Iterator[tuple[np.ndarray[Any, np.dtype[np.uint8]], float]]:
+    def pictures() -> Iterator[Picture]:
         first: float | None = None
         for frame in container.decode(stream):
             now = time.monotonic() if frame.time is None else float(frame.time)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from functools import cache
+from pathlib import Path
 from typing import Any, Literal, NotRequired, get_args, get_origin, get_type_hints, is_typeddict
 
 from pydantic import BaseModel, Field, TypeAdapter, create_model
 
+import red_align.formats
+from red_align.formats.schema import SCHEMA_NAMES
 from red_align.media.shapes import AlignValues, EndValues, FrameValues, VideoValues
 
 
@@ -149,3 +153,15 @@ def published_schema(name: str) -> dict[str, Any]:
     schema = TypeAdapter(kinds[name]).json_schema(mode="serialization")
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": titles[name]}
     return {**schema, **head, "description": schema.get("description", "")}
+
+
+def write_schemas() -> None:
+    """Write the library's files anew: ``python -m service.api.schemas``."""
+    folder = Path(red_align.formats.__file__).with_name("schemas")
+    for name in SCHEMA_NAMES:
+        text = json.dumps(published_schema(name), indent=2, ensure_ascii=False)
+        (folder / f"{name}.schema.json").write_text(text + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    write_schemas()
