@@ -10,7 +10,7 @@ import griffe
 _SINGULAR = re.compile(r"^( *)Example:$", re.M)
 
 
-class PluralExamples(griffe.Extension):
+class PluralExamples(griffe.Extension):  # type: ignore[misc]  # Griffe is in the site's environment alone.
     """Makes examples what they are: code, in a block of its own."""
 
     def on_instance(self, *, obj: griffe.Object, **kwargs: Any) -> None:

@@ -80,7 +80,7 @@ def _message(message: DescriptorProto, path: tuple[int, ...], comments: Comments
         (
             str(field.number),
             f"`{field.name}`",
-            _type(field),
+            _type(field, message),
             _choice(field, message) + comments.get((*path, _FIELD, i), ""),
         )
         for i, field in enumerate(message.field)
@@ -96,12 +96,19 @@ def _choice(field: FieldDescriptorProto, message: DescriptorProto) -> str:
     return f"(one of `{message.oneof_decl[field.oneof_index].name}`) "
 
 
-def _type(field: FieldDescriptorProto) -> str:
-    if field.type_name:
-        name = _linked(field.type_name)
-    else:
-        name = f"`{FieldDescriptorProto.Type.Name(field.type).removeprefix('TYPE_').lower()}`"
+def _type(field: FieldDescriptorProto, message: DescriptorProto) -> str:
+    for nested in message.nested_type:
+        if nested.options.map_entry and field.type_name.endswith(f".{nested.name}"):
+            key, value = nested.field
+            return f"map of {_single(key)} to {_single(value)}"
+    name = _single(field)
     return f"repeated {name}" if field.label == FieldDescriptorProto.LABEL_REPEATED else name
+
+
+def _single(field: FieldDescriptorProto) -> str:
+    if field.type_name:
+        return _linked(field.type_name)
+    return f"`{FieldDescriptorProto.Type.Name(field.type).removeprefix('TYPE_').lower()}`"
 
 
 def _linked(type_name: str) -> str:

@@ -48,8 +48,8 @@ def _operation(method: str, path: str, operation: Schema) -> str:
         parts.append(table((f"{parameters[0]['in']} parameter", "type", "default", "what"), rows))
     if "requestBody" in operation:
         parts.append(_body(operation["requestBody"]))
-    rows = [(status, _answer(answer), answer["description"]) for status, answer in operation["responses"].items()]
-    parts.append(table(("status", "body", "when"), rows))
+    answers = [(status, _answer(answer), answer["description"]) for status, answer in operation["responses"].items()]
+    parts.append(table(("status", "body", "when"), answers))
     return "\n".join(parts)
 
 

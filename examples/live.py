@@ -2,7 +2,7 @@
 
 SOURCE is the number of a camera (0), an address that FFmpeg opens (rtsp://..., a playlist of HLS), or a file.
 ``--option NAME=VALUE`` passes an option of FFmpeg on, such as rtsp_transport=udp. An rtsp:// address is opened again
-when it breaks off, unless it was waited for (rtsp_flags=listen).
+when it breaks off.
 """
 
 from __future__ import annotations
@@ -36,15 +36,14 @@ def camera_frames(number: int) -> Iterator[tuple[NDArray[np.uint8], float]]:
 
 def address_frames(address: str, options: dict[str, str]) -> Iterator[tuple[NDArray[np.uint8], float]]:
     """RGB frames of what FFmpeg opens, each with the seconds since the first one, by the source's own clock."""
-    listens = "listen" in options.get("rtsp_flags", "")
-    again = address.startswith("rtsp://") and not listens
-    if address.startswith("rtsp://"):
+    again = address.startswith("rtsp://")
+    if again:
         options = {"rtsp_transport": "tcp", **options}
     began = time.monotonic()
     while True:
         offset_s = time.monotonic() - began if again else 0.0
         try:
-            with av.open(address, options=options, timeout=None if listens else TIMEOUT_S) as container:
+            with av.open(address, options=options, timeout=TIMEOUT_S) as container:
                 first_s: float | None = None
                 for frame in container.decode(video=0):
                     time_s = frame.time or 0.0

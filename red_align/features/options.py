@@ -76,6 +76,9 @@ class FeatureOptions:
             smooth: See FeatureOptions; "" stands for ``none``.
             focal_px: See FeatureOptions.
 
+        Returns:
+            The options.
+
         Raises:
             InvalidRequest: A name is unknown, or a number out of range.
         """
@@ -86,7 +89,14 @@ class FeatureOptions:
         return cls(tuple(dict.fromkeys(name for name in names if name)), points, smooth or Smoothing.NONE, focal_px)
 
     def wants(self, *names: str) -> bool:
-        """Whether one of these features is wanted."""
+        """Whether one of these features is wanted.
+
+        Args:
+            names: Of features.
+
+        Returns:
+            True where at least one is among those asked for.
+        """
         return any(name in self.names for name in names)
 
     @property

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _FENCE = re.compile(r"^(?P<indent> *)```(?P<language>[a-z]*)\n(?P<text>.*?)^(?P=indent)```", re.M | re.S)
-_MARKER = re.compile(r"<!-- not run: (?P<reason>.+?) -->\s*\Z", re.S)
+_MARKER = re.compile(r"<!-- not run: (?P<reason>(?:(?!-->).)+?) -->\s*\Z", re.S)
 RUN = ("console", "python")
 """Languages whose blocks are run."""
 

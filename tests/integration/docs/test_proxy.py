@@ -17,7 +17,6 @@ import pytest
 from red_align.v1 import face_landmarks_pb2 as pb
 from red_align.v1 import face_landmarks_pb2_grpc as rpc
 from service.config.settings import Settings
-from tests.integration.docs.test_live import free_port
 from tests.support.media import carphone_frames, carphone_path, jpeg
 from tests.support.reader import ROOT, prepare
 from tests.support.servers import RunningServer
@@ -25,6 +24,13 @@ from tests.support.servers import RunningServer
 GUIDE = ROOT / "docs" / "guides" / "proxy.md"
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
 needs_nginx = pytest.mark.skipif(NGINX is None, reason="no nginx here")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 def configuration() -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -33,7 +34,7 @@ def test_every_argument_is_described() -> None:
         f"{name}: {argument}"
         for name, function in public()
         for argument in set(inspect.signature(function).parameters) - SELF_EVIDENT
-        if f"\n    {argument}: " not in section(function, "Args")
+        if not re.search(rf"^ +\**{argument}: ", section(function, "Args"), re.M)
     ]
     assert missing == []
 
