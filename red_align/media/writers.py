@@ -10,8 +10,7 @@ import orjson
 
 from red_align.errors import InvalidRequest
 from red_align.frames import FrameResult, StreamEnd, VideoInfo
-from red_align.media.feature_values import cells, columns_of, text
-from red_align.media.serialization import end_values, frame_values, video_values
+from red_align.media.serialization import cells, columns_of, end_values, frame_values, text, video_values
 from red_align.schemes import NamedPoints
 
 
@@ -74,7 +73,7 @@ class NdjsonWriter:
 class CsvWriter:
     """OpenFace's columns: frame (from 1), face_id, timestamp, confidence, success, x_0.., y_0..; and reacquired.
 
-    After them those of features, see ``red_align.media.feature_values.COLUMNS``.
+    After them those of features, see ``red_align.media.serialization.COLUMNS``.
 
     Raises:
         InvalidRequest: Crops are wanted, for which a table has no room.
