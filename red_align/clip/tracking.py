@@ -245,8 +245,7 @@ def track(
     tracker = _tracker(max_faces, engine, detector, options)
     stage = feature_stage(wanted, tracker.engine.info.scheme)
     parallel = 1 if wanted.wants("crop") else parallel
-    opened = _isolated if isolated else _local
-    clip = opened(Path(source), limits or DecodeLimits(), stride)
+    clip = (_isolated if isolated else _local)(Path(source), limits or DecodeLimits(), stride)
     run = open_parallel(clip, parallel, lambda: _tracker(max_faces, engine, detector, options), stride)
     return ClipTrack(clip.open(), tracker, stride, stage) if run is None else ParallelClipTrack(run, tracker, stage)
 
