@@ -92,7 +92,7 @@ class FeatureOptions:
         """Whether one of these features is wanted.
 
         Args:
-            names: Of features.
+            names: Of FEATURES.
 
         Returns:
             True where at least one is among those asked for.

@@ -280,6 +280,10 @@ def test_openapi_names_bodies_parameters_and_errors(client: httpx.Client) -> Non
         "parallel": 1,
         "stream_id": "",
         "resume": False,
+        "features": "",
+        "points": 0,
+        "smooth": "none",
+        "focal_px": 0.0,
     }
     assert set(operation["responses"]) == {"200", "400", "401", "408", "409", "413", "415", "429", "500", "503"}
     for status in ("400", "413", "415"):

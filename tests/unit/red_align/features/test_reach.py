@@ -14,8 +14,7 @@ import red_align
 from red_align.errors import InvalidRequest
 from red_align.features.values import COEFFICIENTS
 from red_align.frames import FrameResult, VideoInfo
-from red_align.media.feature_values import COLUMNS
-from red_align.media.serialization import frame_from_values, frame_values
+from red_align.media.serialization import COLUMNS, frame_from_values, frame_values
 from red_align.media.writers import WRITERS
 from red_align.schemes import IBUG68
 from tests.support.media import carphone_frames, carphone_path, write_video
@@ -156,5 +155,5 @@ def test_a_live_tracker_takes_one_euro_and_refuses_to_look_ahead() -> None:
         assert b.pose is not None
         assert 0.0 < np.abs(a.landmarks.points - b.landmarks.points).max() < 3.0
         state = smooth.state()
-        again = red_align.Tracker.from_state(state, features="expression")
-        assert again.track(carphone_frames()[6]).faces[0].expression is not None
+        with red_align.Tracker.from_state(state, features="expression") as again:
+            assert again.track(carphone_frames()[6]).faces[0].expression is not None
