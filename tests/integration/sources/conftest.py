@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.sources import write_h264, write_hls
+from tests.support.live.sources import write_h264, write_hls
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from red_align.errors import RedAlignError, SourceNotAllowed, SourceUnreachable,
 from red_align.media.live.opening import LiveLimits
 from red_align.media.live.reconnecting import Retries, open_source
 from red_align.media.live.rules import parse_rules
-from tests.support.sources import Broadcast, Web, free_port, web, write_hls
+from tests.support.live.sources import Broadcast, Web, free_port, web, write_hls
 
 QUICK = LiveLimits(connect_s=5.0, stall_s=3.0)
 Hls = tuple[Path, list[tuple[str, float]]]
