@@ -150,8 +150,8 @@ def test_an_encrypted_broadcast_is_read(tmp_path: Path) -> None:
         segments = write_hls(tmp_path, options={"hls_key_info_file": str(tmp_path / "info")})
         fill(site, (tmp_path, segments))
         site.files["/key"] = bytes(range(16))
-        site.files["/all.m3u8"] = (tmp_path / "all.m3u8").read_bytes()
-        assert b"AES-128" in site.files["/all.m3u8"]
+        site.files["/all.m3u8"] = playlist = (tmp_path / "all.m3u8").read_bytes()
+        assert b"AES-128" in playlist
         source = open_source(f"{site.url}/all.m3u8", limits=QUICK)
         assert len(list(source.frames(planes=True))) == 120
         source.close()

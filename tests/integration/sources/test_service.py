@@ -18,9 +18,9 @@ import httpx
 import pytest
 
 from service.security.credentials import hash_of
+from tests.support.live.sources import Broadcast, frames_of, free_port, read_events, rtsp_server, web
 from tests.support.rest import check_error, gauge, wait_until
 from tests.support.servers import RunningServer, running_server
-from tests.support.live.sources import Broadcast, frames_of, free_port, read_events, rtsp_server, web
 
 QUICK = {"SOURCE_STALL_S": "3", "SOURCE_RETRY_S": "1", "SOURCE_CONNECT_S": "5"}
 LOOPBACK = "rtsp://127.0.0.0/8:*,http://127.0.0.0/8:*"
