@@ -141,8 +141,10 @@ class Reconnecting:
         return dropped
 
     def stop(self) -> None:
-        """Have ``frames`` end with the frame that comes next, or at once where the source is away; from a signal handler
-        or any thread."""
+        """Have ``frames`` end with the frame that comes next, or at once where the source is away.
+
+        From a signal handler or any thread.
+        """
         self._closing.set()
 
     def close(self) -> None:
