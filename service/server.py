@@ -132,8 +132,12 @@ async def _serve_both(
         dataplane.ready = False
         dataplane.draining.set()
         http.should_exit = True
-        ending = (serving, rpc.stop(settings.grace_s), dataplane.sources.drain())
-        await asyncio.gather(starting, stopping, *ending, return_exceptions=True)
+        await asyncio.gather(starting, stopping, serving, _drain(dataplane, rpc), return_exceptions=True)
+
+
+async def _drain(dataplane: DataPlane, rpc: GrpcServer) -> None:
+    """End calls and sources; the readers of their events hear it, and so their connections end too."""
+    await asyncio.gather(rpc.stop(dataplane.settings.grace_s), dataplane.sources.drain())
 
 
 async def _run_http(http: uvicorn.Server, sockets: list[socket.socket] | None) -> None:

@@ -17,14 +17,15 @@ from typing import TYPE_CHECKING, Any
 import av
 import av.error
 
+from red_align.cli.cameras import open_camera
 from red_align.cli.clips import Clip
 from red_align.cli.reports import ran_on
 from red_align.clip.tracking import ClipTrack, track
 from red_align.errors import EmptyBody
 from red_align.features.options import FeatureOptions
 from red_align.frames import FrameResult, StreamEnd, VideoInfo
-from red_align.media.live import LiveReader, open_camera, open_stream
-from red_align.media.reader import DecodeLimits
+from red_align.media.reader import DecodeLimits, Reader
+from red_align.media.sources.reconnecting import open_source
 from red_align.schemes import PointScheme
 from red_align.tracking.options import feature_stage
 from red_align.tracking.tracker import Tracker
@@ -74,10 +75,10 @@ class Here:
             features=choices.features,
         )
 
-    def live(self, reader: LiveReader, choices: Choices) -> ClipTrack:
+    def live(self, reader: Reader, choices: Choices) -> ClipTrack:
         """Open a camera or stream."""
         stage = feature_stage(choices.features, self._engine.info.scheme, live=True)
-        return ClipTrack(reader, Tracker(choices.max_faces, engine=self._engine), choices.stride, stage)
+        return ClipTrack(reader, Tracker(choices.max_faces, engine=self._engine), choices.stride, stage, ahead=False)
 
 
 class There:
@@ -95,7 +96,7 @@ class There:
         """Send a file."""
         return self._client.track(path, max_faces=choices.max_faces, stride=choices.stride, parallel=choices.parallel)
 
-    def live(self, reader: LiveReader, choices: Choices) -> ClipTrack:
+    def live(self, reader: Reader, choices: Choices) -> ClipTrack:
         """Send what a camera takes; the server answers the newest frame, and drops older ones that wait."""
         frames = ((frame.image, frame.time_s) for frame in reader.frames(choices.stride) if frame.image is not None)
         scheme = self._client.info().points
@@ -105,7 +106,7 @@ class There:
 class ServerLive(ClipTrack):
     """A live stream at a server in the form of a ClipTrack."""
 
-    def __init__(self, stream: LiveStream, reader: LiveReader, scheme: PointScheme) -> None:
+    def __init__(self, stream: LiveStream, reader: Reader, scheme: PointScheme) -> None:
         self._stream, self._source, self._points = stream.__enter__(), reader, scheme
         self._picture: Any = None
 
@@ -156,14 +157,22 @@ def opened(clip: Clip, place: Here | There, choices: Choices) -> Iterator[ClipTr
     """
     with contextlib.ExitStack() as stack:
         if clip.is_live:
-            check = DecodeLimits().check
-            reader = open_camera(int(clip.name), check) if clip.is_camera else open_stream(clip.name, check)
+            reader, stop = _live(clip)
             stack.callback(reader.close)
-            stack.enter_context(_interrupt_ends(reader.stop))
+            stack.enter_context(_interrupt_ends(stop))
             yield stack.enter_context(place.live(reader, choices))
             return
         path = clip.path if clip.path is not None else stack.enter_context(_standard_input())
         yield stack.enter_context(place.file(path, choices))
+
+
+def _live(clip: Clip) -> tuple[Reader, Callable[[], None]]:
+    """A camera or network stream, and what has its frames end, from a signal handler too."""
+    if clip.is_camera:
+        camera = open_camera(int(clip.name), DecodeLimits().check)
+        return camera, camera.stop
+    source = open_source(clip.name)
+    return source, source.close
 
 
 @contextmanager

@@ -23,8 +23,8 @@ from red_align.engine.base import Engine
 from red_align.errors import InvalidRequest
 from red_align.features.options import FeatureOptions, FeaturesLike
 from red_align.frames import Frame, FrameResult, StreamEnd, VideoInfo
-from red_align.media.sources.urls import is_live_url
 from red_align.media.reader import DecodeLimits, Reader
+from red_align.media.sources.urls import is_live_url
 from red_align.schemes import NamedPoints
 from red_align.tracking.detector import Detector
 from red_align.tracking.options import TrackingOptions, feature_stage

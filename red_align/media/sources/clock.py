@@ -9,6 +9,10 @@ from fractions import Fraction
 NO_RATE = 25.0
 """Frames a second where neither frames nor stream have a time."""
 LEAST_STEP_S = 1e-3
+LATE_S = 1.0
+"""Packets that came this much later than in real time are left out up to the next key frame."""
+WAITED_S = 0.002
+"""Whoever waits this long for a packet has read all that was there."""
 MOST_FORWARD_S = 10.0
 """A longer step forward that did not take about as long to arrive is a clock that was set, and no pause."""
 
@@ -61,3 +65,38 @@ class LiveClock:
         self._base = time_base or self._base
         if self.last_s is not None:
             self._offset = float("-inf")
+
+
+class Backlog:
+    """Says which packets are left out undecoded, where decoding is slower than the source.
+
+    Args:
+        now: Seconds, growing.
+    """
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now, self._asked = now, now()
+        self._level: float | None = None
+        self._skipping = False
+
+    def ask(self) -> None:
+        """The next packet is read now."""
+        self._asked = self._now()
+
+    def skips(self, stamp_s: float | None, *, key: bool) -> bool:
+        """Whether the packet that was read is left out.
+
+        Args:
+            stamp_s: Its time as the source has it, seconds; None where it says nothing.
+            key: Whether decoding can begin with it.
+        """
+        now = self._now()
+        if stamp_s is None:
+            return self._skipping
+        lag = now - stamp_s
+        if self._level is None or lag < self._level or now - self._asked > WAITED_S:
+            self._level = lag  # Nothing waits behind it: it is as late as such a source is.
+        late = lag - self._level > LATE_S
+        if key or late:
+            self._skipping = late
+        return self._skipping

@@ -17,7 +17,7 @@ from red_align.frames import Frame, VideoInfo
 from red_align.media.decoded import orientation, yuv_image
 from red_align.media.demux.decoder import PacketDecoder
 from red_align.media.demux.opening import video_stream
-from red_align.media.sources.clock import LiveClock
+from red_align.media.sources.clock import Backlog, LiveClock
 from red_align.media.sources.opening import LiveLimits, open_live
 from red_align.media.sources.rules import ANYTHING, SourceRules
 from red_align.media.sources.urls import LiveUrl
@@ -208,10 +208,19 @@ class LiveReader:
 
     def _packets(self) -> Iterator[Any]:
         """Packets of the stream, up to the end of the part. Raises what broke it off."""
+        backlog, base = Backlog() if self._opened.feed is None else None, self._stream.time_base
         try:
             for packet in self._opened.container.demux(self._stream):
-                if packet.size:
+                stamp_s = None if packet.dts is None or base is None else float(packet.dts * base)
+                if not packet.size:
+                    continue
+                if backlog is not None and backlog.skips(stamp_s, key=packet.is_keyframe):
+                    self.count += 1
+                    self.dropped_count += 1
+                else:
                     yield packet
+                if backlog is not None:
+                    backlog.ask()
         except av.error.ExitError:
             self._opened.broke_off(f"nothing came for {self._limits.stall_s:g} s")
         except (av.error.FFmpegError, OSError) as error:

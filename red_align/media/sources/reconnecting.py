@@ -123,6 +123,8 @@ class Reconnecting:
         """See Reader.frames. Ends where the source ends, is given up, or is closed."""
         while self._connection is not None:
             for frame in self._connection.frames(stride, planes=planes):
+                if self._closing.is_set():
+                    return
                 yield self._placed(frame)
             lost_at = time.monotonic()
             if self._closing.is_set() or self._ended(self._connection):
@@ -137,6 +139,13 @@ class Reconnecting:
             of_this = self._connection.take_dropped()
             dropped += [(self._index + index, self._shift_s + time_s) for index, time_s in of_this]
         return dropped
+
+    def stop(self) -> None:
+        """Have ``frames`` end with the frame that comes next, or at once where the source is away.
+
+        From a signal handler or any thread.
+        """
+        self._closing.set()
 
     def close(self) -> None:
         """Connect no more, and end the connection; from any thread."""

@@ -62,8 +62,8 @@ def _serve(
         if frame is not None:
             _send(wire, "frame", dropped, frame.index, frame.time_s, *ring.put(frame))
         elif reader.over:
-            why = None if reader.error is None else plain(reader.error)
-            _send(wire, "end", dropped, reader.complete, reader.count, reader.position, why)
+            lost = None if reader.error is None else plain(reader.error)
+            _send(wire, "end", dropped, reader.complete, reader.count, reader.position, lost)
             return
         else:
             _send(wire, "none", dropped)

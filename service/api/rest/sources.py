@@ -94,18 +94,17 @@ async def remove(request: Request, source_id: str) -> Response:
     return Response(status_code=204)
 
 
-@router.get(
-    "/{source_id}/events",
-    response_class=Response,
-    responses={
-        200: {
-            "description": "Server-sent events: `id` is the event's number, `event` its type, `data` one object as in "
-            "the lines of NDJSON. `Last-Event-ID` goes on behind an event.",
-            "content": {"text/event-stream": {"schema": {"type": "string"}}},
-        }
-    }
-    | _errors(400, 404, 429),
-)
+_EVENTS: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "Server-sent events: `id` is the event's number, `event` its type, `data` one object as in the "
+        "lines of NDJSON. `Last-Event-ID` goes on behind an event.",
+        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+    },
+    **_errors(400, 404, 429),
+}
+
+
+@router.get("/{source_id}/events", response_class=Response, responses=_EVENTS)
 async def events(request: Request, source_id: str) -> Response:
     """The events of a source, from those that are kept on."""
     source = _source(request, source_id)

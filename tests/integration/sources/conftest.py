@@ -6,12 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.sources import write_h264, write_hls
+from tests.support.live.sources import write_h264, write_hls
+from tests.support.media import carphone_frames
 
 
 @pytest.fixture(scope="session")
 def h264(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_h264(tmp_path_factory.mktemp("camera") / "carphone.h264")
+    """A man talks in a car, forth and back, so that there is no cut where the clip begins again."""
+    frames = carphone_frames()[:40]
+    return write_h264(tmp_path_factory.mktemp("camera") / "carphone.h264", frames + frames[-2:0:-1])
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from red_align.errors import RedAlignError, SourceNotAllowed, SourceUnreachable,
 from red_align.media.sources.opening import LiveLimits
 from red_align.media.sources.reconnecting import Retries, open_source
 from red_align.media.sources.rules import parse_rules
-from tests.support.sources import Broadcast, Web, free_port, web, write_hls
+from tests.support.live.sources import Broadcast, Web, free_port, web, write_hls
 
 QUICK = LiveLimits(connect_s=5.0, stall_s=3.0)
 Hls = tuple[Path, list[tuple[str, float]]]
@@ -150,8 +150,8 @@ def test_an_encrypted_broadcast_is_read(tmp_path: Path) -> None:
         segments = write_hls(tmp_path, options={"hls_key_info_file": str(tmp_path / "info")})
         fill(site, (tmp_path, segments))
         site.files["/key"] = bytes(range(16))
-        site.files["/all.m3u8"] = (tmp_path / "all.m3u8").read_bytes()
-        assert b"AES-128" in site.files["/all.m3u8"]
+        site.files["/all.m3u8"] = playlist = (tmp_path / "all.m3u8").read_bytes()
+        assert b"AES-128" in playlist
         source = open_source(f"{site.url}/all.m3u8", limits=QUICK)
         assert len(list(source.frames(planes=True))) == 120
         source.close()

@@ -14,14 +14,17 @@ from contextlib import ExitStack, contextmanager, suppress
 from itertools import islice, pairwise
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 import red_align
 from red_align.errors import SourceNotAllowed, SourceUnreachable, UnsupportedMedia
 from red_align.media.sources.opening import LiveLimits
 from red_align.media.sources.reconnecting import Retries, open_source
-from tests.support.rtmp_server import rtmp_server
-from tests.support.sources import free_port, rtsp_server
+from tests.support.live.rtmp_server import rtmp_server
+from tests.support.live.sources import free_port, rtsp_server, write_h264
+from tests.support.media import astronaut
 
 QUICK = LiveLimits(connect_s=10.0, stall_s=3.0)
 
@@ -60,11 +63,33 @@ def test_a_camera_that_is_gone_and_back_goes_on_with_its_faces(h264: Path) -> No
     assert ids == {0}, "it is the same face"
 
 
+def test_another_face_after_a_gap_is_another_track(h264: Path, tmp_path: Path) -> None:
+    port, woman = free_port(), np.ascontiguousarray(cv2.resize(astronaut()[:240, 80:374], (176, 144)))
+    other = write_h264(tmp_path / "other.h264", (woman,) * 50)
+    with ExitStack() as first, ExitStack() as second:
+        url = first.enter_context(rtsp_server(h264, port))
+        source = open_source(url, limits=QUICK, retries=Retries(0.5, 60.0))
+        before, after = set(), set()
+        with red_align.Tracker() as tracker:
+            for count, frame in enumerate(source.frames(planes=True)):
+                ids = {face.track_id for face in tracker.process(frame).faces}
+                before |= set() if source.reconnects else ids
+                after |= ids if source.reconnects else set()
+                if count == 10:
+                    first.close()
+                    second.enter_context(rtsp_server(other, port))
+                if after or count > 300:
+                    break
+        source.close()
+    assert after
+    assert not before & after
+
+
 def test_a_login_is_shown_to_the_camera_and_a_wrong_one_refused(h264: Path) -> None:
     with rtsp_server(h264, free_port(), "ann", "p@ss:word") as url:
         with_login = url.replace("rtsp://", "rtsp://ann:p%40ss%3Aword@")
         source = open_source(with_login, limits=QUICK)
-        assert next(source.frames()).index == 0
+        assert next(source.frames()).picture is not None
         source.close()
         with pytest.raises(SourceUnreachable, match="401") as caught:
             open_source(url.replace("rtsp://", "rtsp://ann:wrong@"), limits=QUICK)

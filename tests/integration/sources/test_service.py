@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import os
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,9 @@ import httpx
 import pytest
 
 from service.security.credentials import hash_of
+from tests.support.live.sources import Broadcast, frames_of, free_port, read_events, rtsp_server, web
 from tests.support.rest import check_error, gauge, wait_until
 from tests.support.servers import RunningServer, running_server
-from tests.support.sources import Broadcast, frames_of, free_port, read_events, rtsp_server, web
 
 QUICK = {"SOURCE_STALL_S": "3", "SOURCE_RETRY_S": "1", "SOURCE_CONNECT_S": "5"}
 LOOPBACK = "rtsp://127.0.0.0/8:*,http://127.0.0.0/8:*"
@@ -209,6 +210,34 @@ def test_a_camera_that_is_faster_than_the_service_loses_frames_and_each_is_told(
     assert [frame["index"] for frame in frames] == list(range(len(frames))), "every frame has its answer, in order"
     assert values["dropped_count"] >= len(dropped)
     assert "red_sources_dropped_frames_total 0.0" not in metrics
+
+
+def test_a_decoder_that_is_killed_is_replaced_and_the_camera_followed_on(h264: Path) -> None:
+    with rtsp_server(h264, free_port()) as url, pulling() as server:
+        source = add(server, url)
+        frames_of(read_events(events_url(server, source)), 5)
+        os.kill(worker_of(server), signal.SIGKILL)
+        wait_until(lambda: shown(server, source)["reconnects"] == 1)
+        wait_until(lambda: shown(server, source)["state"] == "live")
+        assert "Traceback" not in "".join(server.lines)
+
+
+def worker_of(server: RunningServer) -> int:
+    """The process that reads a source."""
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            parent = (path.parent / "stat").read_text().rpartition(")")[2].split()[1]
+            if int(parent) == server.process.pid and b"red_align.media.sources.worker" in path.read_bytes():
+                return int(path.parent.name)
+    raise AssertionError("no process reads a source")
+
+
+def test_what_a_source_decodes_is_spent_of_its_tenants_pixels(h264: Path) -> None:
+    pixels = str(5 * 176 * 144)
+    with rtsp_server(h264, free_port()) as url, pulling(TENANT_PIXELS_PER_S=pixels) as server:
+        source = add(server, url)
+        wait_until(lambda: shown(server, source)["dropped_count"] > 10)
+        wait_until(lambda: httpx.post(f"{server.http}/v1/sources", json={"url": DEAD}).status_code == 429)
 
 
 def test_a_shutdown_ends_sources_and_their_readers(h264: Path) -> None:

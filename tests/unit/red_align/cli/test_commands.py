@@ -10,14 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from red_align.cli import doctor
+from red_align.cli import cameras, doctor
+from red_align.cli.clips import Clip
 from red_align.cli.completion import SHELLS, script
 from red_align.cli.main import COMMANDS, main
 from red_align.cli.parser import align_parser
 from red_align.cli.reports import BarReport, JsonReport
-from red_align.errors import CameraRefused, UnreadableMedia
+from red_align.cli.sources import Choices, Here, opened
+from red_align.engine.default import default_engine
+from red_align.errors import CameraRefused, SourceUnreachable, UnreadableMedia
 from red_align.frames import StreamEnd
-from red_align.media import live
 from red_align.media.reader import DecodeLimits
 
 CHECK = DecodeLimits().check
@@ -112,18 +114,21 @@ def test_the_bar_shows_the_time_left_and_errors_what_to_do(capsys: pytest.Captur
 def test_a_camera_that_is_not_there_or_may_not_be_opened_says_what_to_do(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(live.sys, "platform", "linux")
+    monkeypatch.setattr(cameras.sys, "platform", "linux")
     with pytest.raises(CameraRefused, match=r"there is no camera 93 \(/dev/video93\)"):
-        live.open_camera(93, CHECK)
-    monkeypatch.setattr(live.Path, "exists", lambda _: True)
-    monkeypatch.setattr(live.os, "access", lambda *_: False)
+        cameras.open_camera(93, CHECK)
+    monkeypatch.setattr(cameras.Path, "exists", lambda _: True)
+    monkeypatch.setattr(cameras.os, "access", lambda *_: False)
     with pytest.raises(CameraRefused, match="may not be opened by this user: join the group"):
-        live.open_camera(93, CHECK)
-    monkeypatch.setattr(live.os, "access", lambda *_: True)
+        cameras.open_camera(93, CHECK)
+    monkeypatch.setattr(cameras.os, "access", lambda *_: True)
     with pytest.raises(CameraRefused, match="gives no picture: does another program use it"):
-        live.open_camera(93, CHECK)
+        cameras.open_camera(93, CHECK)
 
 
 def test_a_stream_that_does_not_answer_says_so_without_its_password() -> None:
-    with pytest.raises(CameraRefused, match=r"rtsp://127\.0\.0\.1:1/live cannot be opened .*is the address right"):
-        live.open_stream("rtsp://me:secret@127.0.0.1:1/live", CHECK)
+    clip = Clip("rtsp://me:secret@127.0.0.1:1/live")
+    with pytest.raises(SourceUnreachable) as caught, opened(clip, Here(default_engine()), Choices()):
+        raise AssertionError
+    assert "rtsp://127.0.0.1:1/live" in caught.value.message
+    assert "secret" not in caught.value.message

@@ -103,6 +103,16 @@ def test_a_source_that_stays_away_is_given_up(monkeypatch: pytest.MonkeyPatch) -
         source(monkeypatch, *played).open()
 
 
+def test_stopping_ends_with_the_frame_that_comes_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader = source(monkeypatch, Played([0.0, 0.04, 0.08], LOST), Played([0.0], None))
+    reader.open()
+    frames = reader.frames()
+    next(frames)
+    reader.stop()
+    assert list(frames) == []
+    assert (reader.complete, reader.reconnects) == (True, 0)
+
+
 def test_closing_ends_a_wait_for_a_source_that_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
     reader = source(monkeypatch, Played([0.0], LOST), *[Played([], None) for _ in range(100)])
     reader.open()

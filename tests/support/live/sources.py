@@ -90,7 +90,7 @@ class Web:
     """A web server: answers by path, of a file or of a function.
 
     Attributes:
-        files: Bytes, or what makes them, or (status, location), by path.
+        files: Bytes, or what makes them, or (status, location), by path without its query.
         asked: Paths that were asked for, with their headers.
         posted: Headers and bodies that were sent.
     """
@@ -113,7 +113,7 @@ def web(port: int = 0, **files: Any) -> Iterator[Web]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             site.asked.append((self.path, dict(self.headers.items())))
-            found = site.files.get(self.path, (404, ""))
+            found = site.files.get(self.path.partition("?")[0], (404, ""))
             if isinstance(found, tuple):
                 self.send_response(found[0])
                 self.send_header("Location", found[1])

@@ -1,4 +1,4 @@
-"""Cameras and network streams, read as files are: frames come as they are taken, until somebody stops."""
+"""Cameras of this machine, read as files are: frames come as they are taken, until somebody stops."""
 
 from __future__ import annotations
 
@@ -8,10 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
-import av
-import av.error
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -19,15 +16,13 @@ from numpy.typing import NDArray
 from red_align.errors import CameraRefused
 from red_align.frames import Frame, VideoInfo
 
-CONNECT_S = 10.0
-"""Seconds to connect to a network stream, and to wait for its next packet."""
 SizeCheck = Callable[[int, int], None]
 Picture = tuple[NDArray[np.uint8], float]
 """A frame, RGB uint8 [H, W, 3], and its time in seconds."""
 
 
-class LiveReader:
-    """A camera or a network stream. Implements red_align.media.reader.Reader.
+class CameraReader:
+    """A camera. Implements red_align.media.reader.Reader.
 
     Args:
         pictures: Gives the next frame and its time in seconds, None at the end.
@@ -57,14 +52,9 @@ class LiveReader:
                 yield Frame(index, taken[1], taken[0])
 
     def _taken(self) -> Picture | None:
-        """The next frame; None at the end. Nothing is released meanwhile: FFmpeg does not survive that."""
+        """The next frame; None at the end. Nothing is released meanwhile."""
         with self._lock:
-            try:
-                taken = None if self._stopped else next(self._pictures, None)
-            except av.error.FFmpegError as error:
-                self.complete = False
-                self.warnings.append(f"the stream breaks off after frame {self.count - 1}: {error.strerror}")
-                return None
+            taken = None if self._stopped else next(self._pictures, None)
             if taken is None or self._stopped:
                 return None
             self._check(taken[0].shape[1], taken[0].shape[0])
@@ -81,12 +71,12 @@ class LiveReader:
             self._release()
 
 
-def open_camera(number: int, check: SizeCheck) -> LiveReader:
+def open_camera(number: int, check: SizeCheck) -> CameraReader:
     """Open a camera of this machine.
 
     Args:
         number: From 0, as OpenCV counts them.
-        check: See LiveReader.
+        check: See CameraReader.
 
     Raises:
         CameraRefused: There is none, it may not be opened, or another program has it.
@@ -114,7 +104,7 @@ def open_camera(number: int, check: SizeCheck) -> LiveReader:
             yield np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8), time.monotonic() - began
             good, image = camera.read()
 
-    return LiveReader(pictures(), info, camera.release, check)
+    return CameraReader(pictures(), info, camera.release, check)
 
 
 def _look_at_device(number: int) -> None:
@@ -133,48 +123,3 @@ def _look_at_device(number: int) -> None:
             f"camera {number} may not be opened by this user: join the group of {device} (`sudo usermod -aG video "
             "$USER`) and log in again"
         )
-
-
-def open_stream(url: str, check: SizeCheck) -> LiveReader:
-    """Open a network stream.
-
-    Args:
-        url: ``rtsp://...`` and what else FFmpeg takes.
-        check: See LiveReader.
-
-    Raises:
-        CameraRefused: Nothing answers there, or it is no video.
-        TooLarge: What ``check`` raises.
-    """
-    options = {"rtsp_transport": "tcp"} if url.startswith(("rtsp://", "rtsps://")) else {}
-    try:
-        container: Any = av.open(url, options=options, timeout=CONNECT_S)
-    except (av.error.FFmpegError, OSError) as error:
-        raise CameraRefused(
-            f"{_without_password(url)} cannot be opened ({_why(error)}): is the address right, is the camera on, and "
-            "does it want a name and password (rtsp://NAME:PASSWORD@HOST/...)?"
-        ) from error
-    if not container.streams.video:
-        container.close()
-        raise CameraRefused(f"{_without_password(url)} has no video: give the address of the camera's picture")
-    stream = container.streams.video[0]
-    info = VideoInfo(stream.width, stream.height, float(stream.average_rate or stream.guessed_rate or 0))
-
-    def pictures() -> Iterator[Picture]:
-        first: float | None = None
-        for frame in container.decode(stream):
-            now = time.monotonic() if frame.time is None else float(frame.time)
-            first = now if first is None else first
-            yield np.ascontiguousarray(frame.to_ndarray(format="rgb24")), now - first
-
-    return LiveReader(pictures(), info, container.close, check)
-
-
-def _why(error: Exception) -> str:
-    return str(getattr(error, "strerror", "") or error)
-
-
-def _without_password(url: str) -> str:
-    scheme, _, rest = url.partition("://")
-    place, slash, path = rest.partition("/")
-    return f"{scheme}://{place.rpartition('@')[2]}{slash}{path}"

@@ -1,0 +1,1 @@
+"""Cameras and broadcasts for tests, from real servers on loopback."""
