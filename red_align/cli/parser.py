@@ -20,8 +20,14 @@ examples:
   red-align 0 -o camera.ndjson                            camera 0, until CTRL-C
   red-align clip.mp4 -o out.json --server gpu-host:8081   on a server
 
-commands: red-align info | doctor | view | completion; of the server: serve | config | key. Each has its own --help.
-exit status: 0 done, 1 an error was reported, 2 wrong usage, 3 a clip could not be read to its end.
+commands, each with its own --help:
+  red-align view CLIP     one HTML page with player and timeline
+  red-align doctor        what is installed, and how fast a step is here
+  red-align info          the model, and what runs it
+  red-align completion    completion for bash, zsh and fish
+  red-align serve, config, key   of the server (pip install red-align-server)
+
+exit status: 0 done, 1 an error was reported, 2 wrong usage, 3 a clip was not whole
 """
 
 

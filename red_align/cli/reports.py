@@ -17,12 +17,11 @@ from red_align.frames import StreamEnd
 PROGRESS_S = 2.0
 """Seconds between two lines of progress."""
 HINTS = {
-    "UNREADABLE_MEDIA": "`ffprobe FILE` shows what a file is; give a video or a picture",
-    "NO_VIDEO_STREAM": "give the file that has the pictures",
-    "EMPTY_BODY": "was it copied or downloaded to its end?",
-    "SERVER_UNREACHABLE": "is the address right, and does `red-align serve` run there? Without --server the clip is "
-    "tracked on this machine",
-    "UNAUTHENTICATED": "give its API key by --key, or as the environment variable RED_ALIGN_KEY",
+    "UNREADABLE_MEDIA": "Give a video or a picture; `ffprobe FILE` shows what a file is.",
+    "NO_VIDEO_STREAM": "Give the file that has the pictures.",
+    "EMPTY_BODY": "Was it copied or downloaded to its end?",
+    "SERVER_UNREACHABLE": "`red-align serve` starts one; without --server clips are tracked on this machine.",
+    "UNAUTHENTICATED": "Give an API key by --key, or as the environment variable RED_ALIGN_KEY.",
 }
 """What to do, by an error's reason; those that are not here say it themselves."""
 
@@ -135,7 +134,8 @@ def sentence(error: Exception) -> str:
     if not isinstance(error, RedAlignError):
         return str(error)
     hint = HINTS.get(error.reason)
-    return f"{error.message}: {hint}" if hint else error.message
+    end = "" if error.message.endswith((".", "?", "!")) else "."
+    return f"{error.message}{end} {hint}" if hint else error.message
 
 
 def ran_on(model: ModelInfo) -> str:

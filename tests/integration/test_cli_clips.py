@@ -173,7 +173,7 @@ def test_a_server_s_key_comes_from_an_option_or_the_environment(clips: Path, tmp
 @pytest.mark.parametrize(
     ("arguments", "status", "told"),
     [
-        (["--server", "127.0.0.1:1"], 1, "does `red-align serve` run there?"),
+        (["--server", "127.0.0.1:1"], 1, "`red-align serve` starts one"),
         (["--server", "http://127.0.0.1:8080"], 1, "the client speaks gRPC"),
         (["--server", "127.0.0.1:1", "--ca", "none.pem"], 1, "there is no file none.pem"),
         (["--server", "x", "--precision", "fp16"], 2, "leave them out with --server"),

@@ -108,7 +108,9 @@ def test_the_bar_shows_the_time_left_and_errors_what_to_do(capsys: pytest.Captur
     shown = capsys.readouterr().err
     assert "0/4 [00:00<?" in shown
     assert "1 frames in" in shown
-    assert "red-align: b.txt: b.txt is no video: `ffprobe FILE` shows what a file is" in shown
+    assert (
+        "red-align: b.txt: b.txt is no video. Give a video or a picture; `ffprobe FILE` shows what a file is." in shown
+    )
 
 
 def test_a_camera_that_is_not_there_or_may_not_be_opened_says_what_to_do(

@@ -138,5 +138,5 @@ def test_options_and_clips_come_in_any_order_and_help_fits_a_terminal() -> None:
     parser = align_parser()
     text = parser.format_help()
     assert set(parser.option_names()) <= set(text.replace(",", " ").replace("]", " ").split())
-    assert max(map(len, text.splitlines())) <= 110
+    assert max(map(len, text.splitlines())) <= 100
     assert all(action.help for action in parser._actions)
