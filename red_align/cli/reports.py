@@ -97,7 +97,8 @@ class JsonReport:
 
     def __init__(self) -> None:
         self._began = self._told = 0.0
-        self._count, self._expected, self._clip = 0, None, ""
+        self._expected: int | None = None
+        self._count, self._clip = 0, ""
 
     def begin(self, clip: str, frames: int | None) -> None:
         """See Report."""
@@ -124,8 +125,9 @@ class JsonReport:
 
     def failed(self, clip: str | None, error: Exception) -> None:
         """See Report."""
-        known = isinstance(error, RedAlignError)
-        reason = error.reason if known else "MISSING_EXTRA" if isinstance(error, ImportError) else "OS_ERROR"
+        reason = "MISSING_EXTRA" if isinstance(error, ImportError) else "OS_ERROR"
+        if isinstance(error, RedAlignError):
+            reason = error.reason
         line("error", "error", clip=clip, reason=reason, message=sentence(error))
 
 

@@ -197,10 +197,10 @@ def _media(path: Path, out: Path, page: Page, encoded: bytes | None, *, link: bo
         return f'<video controls muted playsinline preload="auto" src="{quote(beside)}"></video>', beside
     if size > EMBED_BYTES or link:  # Encoded anew: it needs a file of its own.
         assert encoded is not None
-        beside = out.with_suffix(".mp4")
-        beside.write_bytes(encoded)
-        print(f"red-align: the page plays {beside}, which was written beside it", file=sys.stderr)
-        return f'<video controls muted playsinline preload="auto" src="{quote(beside.name)}"></video>', beside.name
+        made = out.with_suffix(".mp4")
+        made.write_bytes(encoded)
+        print(f"red-align: the page plays {made}, which was written beside it", file=sys.stderr)
+        return f'<video controls muted playsinline preload="auto" src="{quote(made.name)}"></video>', made.name
     kind = "video/webm" if encoded is None and path.suffix.lower() == ".webm" else "video/mp4"
     data = base64.b64encode(encoded if encoded is not None else path.read_bytes()).decode()
     return f'<video controls muted playsinline preload="auto" src="data:{kind};base64,{data}"></video>', ""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -73,7 +74,7 @@ def frame(number: int) -> Image:
 
 def _paste(image: Image, portrait: Image, matrix: NDArray[np.float64]) -> None:
     """Draw head and shoulders with a soft edge."""
-    mask = np.zeros((512, 512), np.float32)
+    mask: NDArray[Any] = np.zeros((512, 512), np.float32)
     x = _CENTRE[0] if portrait is astronaut() else 511 - _CENTRE[0]
     cv2.ellipse(mask, (int(x), 162), (118, 132), 0, 0, 360, 1.0, -1)
     mask = cv2.GaussianBlur(mask, (0, 0), 10)

@@ -116,14 +116,14 @@ def test_the_bar_shows_the_time_left_and_errors_what_to_do(capsys: pytest.Captur
 def test_a_camera_that_is_not_there_or_may_not_be_opened_says_what_to_do(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(cameras.sys, "platform", "linux")
+    monkeypatch.setattr("red_align.cli.cameras.sys.platform", "linux")
     with pytest.raises(CameraRefused, match=r"there is no camera 93 \(/dev/video93\)"):
         cameras.open_camera(93, CHECK)
-    monkeypatch.setattr(cameras.Path, "exists", lambda _: True)
-    monkeypatch.setattr(cameras.os, "access", lambda *_: False)
+    monkeypatch.setattr("red_align.cli.cameras.Path.exists", lambda _: True)
+    monkeypatch.setattr("red_align.cli.cameras.os.access", lambda *_: False)
     with pytest.raises(CameraRefused, match="may not be opened by this user: join the group"):
         cameras.open_camera(93, CHECK)
-    monkeypatch.setattr(cameras.os, "access", lambda *_: True)
+    monkeypatch.setattr("red_align.cli.cameras.os.access", lambda *_: True)
     with pytest.raises(CameraRefused, match="gives no picture: does another program use it"):
         cameras.open_camera(93, CHECK)
 

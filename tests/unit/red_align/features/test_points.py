@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from red_align.errors import InvalidRequest
 from red_align.features.alignment import SIDE, TEMPLATE, align_face
@@ -31,10 +32,17 @@ def test_a_turned_and_moved_template_is_brought_back_exactly() -> None:
     assert align_face(points).crop == b""
 
 
+def decoded(crop: bytes) -> NDArray[np.uint8]:
+    """The picture of a JPEG, BGR."""
+    image = cv2.imdecode(np.frombuffer(crop, np.uint8), cv2.IMREAD_COLOR)
+    assert image is not None
+    return np.asarray(image, np.uint8)
+
+
 def test_the_crop_is_what_opencv_cuts_with_the_matrix() -> None:
     image = astronaut()
     found = align_face(ASTRONAUT_POINTS, image)
-    crop = cv2.cvtColor(cv2.imdecode(np.frombuffer(found.crop, np.uint8), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+    crop = cv2.cvtColor(decoded(found.crop), cv2.COLOR_BGR2RGB)
     assert crop.shape == (SIDE, SIDE, 3)
     wanted = cv2.warpAffine(image, found.matrix, (SIDE, SIDE))
     assert np.abs(crop.astype(int) - wanted).mean() < 3.0
@@ -46,10 +54,10 @@ def test_the_crop_is_what_opencv_cuts_with_the_matrix() -> None:
 
 def test_a_crop_of_planes_looks_as_one_of_pixels() -> None:
     image = astronaut()
-    packed = cv2.cvtColor(image, cv2.COLOR_RGB2YUV_I420).reshape(-1)
+    packed = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2YUV_I420), np.uint8).reshape(-1)
     planes = np.split(packed, [512 * 512, 512 * 512 * 5 // 4])
     yuv = YuvImage(planes[0].reshape(512, 512), planes[1].reshape(256, 256), planes[2].reshape(256, 256))
-    a, b = (cv2.imdecode(np.frombuffer(align_face(ASTRONAUT_POINTS, p).crop, np.uint8), 1) for p in (image, yuv))
+    a, b = (decoded(align_face(ASTRONAUT_POINTS, picture).crop) for picture in (image, yuv))
     assert np.abs(a.astype(int) - b).mean() < 4.0
 
 

@@ -28,7 +28,7 @@ def test_a_projected_head_gives_the_angles_and_the_place_it_was_projected_with()
     for _ in range(50):
         angles = rng.uniform((-60, -35, -80), (60, 35, 80))
         place, focal = rng.uniform((-150, -100, 300), (150, 100, 1500)), float(rng.uniform(400, 1200))
-        found = head_pose(seen(Pose(*angles, place, focal)), WIDTH, HEIGHT, focal)
+        found = head_pose(seen(Pose(angles[0], angles[1], angles[2], place, focal)), WIDTH, HEIGHT, focal)
         assert found is not None
         assert (found.yaw, found.pitch, found.roll) == pytest.approx(angles, abs=1e-4)
         assert found.translation == pytest.approx(place, abs=1e-3)

@@ -13,9 +13,9 @@ import pytest
 import red_align
 from red_align.errors import InvalidRequest
 from red_align.features.values import COEFFICIENTS
+from red_align.formats.names import format_of
 from red_align.frames import FrameResult, VideoInfo
 from red_align.media.serialization import COLUMNS, frame_from_values, frame_values
-from red_align.media.writers import WRITERS
 from red_align.schemes import IBUG68
 from tests.support.media import carphone_frames, carphone_path, write_video
 
@@ -47,7 +47,7 @@ def test_points_are_the_same_with_features_as_without(results: list[FrameResult]
         plain = list(clip)
     for a, b in zip(results, plain, strict=True):
         assert np.array_equal(a.faces[0].landmarks.points, b.faces[0].landmarks.points)
-        assert b.faces[0].pose is b.faces[0].expression is b.faces[0].alignment is None
+        assert (b.faces[0].pose, b.faces[0].expression, b.faces[0].alignment) == (None, None, None)
 
 
 def test_every_face_has_what_was_asked_for(results: list[FrameResult]) -> None:
@@ -80,7 +80,7 @@ def test_json_has_them_and_they_come_back(results: list[FrameResult]) -> None:
 
 
 def test_a_table_has_columns_of_them_and_zeros_where_there_is_no_face(results: list[FrameResult]) -> None:
-    writer = WRITERS["csv"](IBUG68, ("pose", "expression", "alignment"))
+    writer = format_of("csv").make(IBUG68, ("pose", "expression", "alignment"))
     names = writer.begin(VideoInfo(176, 144, 30.0)).decode().strip().split(",")
     more = [*COLUMNS["pose"], *COLUMNS["expression"], *COLUMNS["alignment"]]
     assert names[-len(more) - 1 :] == ["reacquired", *more]
@@ -89,7 +89,7 @@ def test_a_table_has_columns_of_them_and_zeros_where_there_is_no_face(results: l
     assert len(row) == len(none) == len(names)
     assert float(row[names.index("pose_yaw")]) == pytest.approx(results[3].faces[0].pose.yaw, rel=1e-4)  # type: ignore[union-attr]
     with pytest.raises(InvalidRequest, match="no room for crops"):
-        WRITERS["csv"](IBUG68, ("crop",))
+        format_of("csv").make(IBUG68, ("crop",))
 
 
 def test_arrays_and_pandas_have_them() -> None:
