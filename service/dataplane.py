@@ -110,6 +110,10 @@ class DataPlane:
         )
         self.kept = StreamRegistry(settings.stream_idle_s, settings.max_registered_streams)
         self.tokens = TokenSealer(read_token_keys(settings.token_keys), settings.token_ttl_s)
+        self._watch()
+
+    def _watch(self) -> None:
+        """Have the metrics show what is open."""
         for name, what, value in (
             ("streams", "Live streams that are open.", lambda: self.streams.active),
             ("uploads", "Uploads under way.", lambda: self.uploads.active),

@@ -66,14 +66,8 @@ async def serve(
         await lifecycle.close(dataplane)
 
 
-async def _serve_both(
-    settings: Settings,
-    dataplane: DataPlane,
-    stop: asyncio.Event,
-    on_ready: Callable[[int, int], None] | None,
-    peers: Peers | None,
-) -> None:
-    limit = settings.max_connections or connection_limit(raise_descriptor_limit(), settings.max_uploads)
+def _http_server(settings: Settings, dataplane: DataPlane, limit: int) -> _Uvicorn:
+    """REST and WebSockets, with so many connections at most; not listening yet."""
     connections = HttpConnections(
         settings.client_timeout_s,
         dataplane.auth.knows,
@@ -98,7 +92,18 @@ async def _serve_both(
         ssl_certfile=settings.tls_cert,
         ssl_keyfile=settings.tls_key,
     )
-    http = _Uvicorn(config)
+    return _Uvicorn(config)
+
+
+async def _serve_both(
+    settings: Settings,
+    dataplane: DataPlane,
+    stop: asyncio.Event,
+    on_ready: Callable[[int, int], None] | None,
+    peers: Peers | None,
+) -> None:
+    limit = settings.max_connections or connection_limit(raise_descriptor_limit(), settings.max_uploads)
+    http = _http_server(settings, dataplane, limit)
     rpc = GrpcServer(dataplane, limit, share_port=peers is not None)
     await rpc.start()
     shared = [shared_socket(settings.host, settings.http_port, "RED_HTTP_PORT")] if peers is not None else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 
 from red_align.errors import RedAlignError
@@ -75,3 +76,11 @@ class Prefetch:
     def _release(self) -> None:
         self._thread.shutdown(cancel_futures=True)
         self.reader.close()
+
+
+def kept(frame: Frame) -> Frame:
+    """The frame with memory of its own."""
+    if frame.planes is None:
+        return frame if frame.image is None else replace(frame, image=frame.image.copy())
+    y, u, v = (plane.copy() for plane in (frame.planes.y, frame.planes.u, frame.planes.v))
+    return replace(frame, planes=replace(frame.planes, y=y, u=u, v=v))

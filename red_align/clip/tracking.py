@@ -7,7 +7,6 @@ import sys
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -15,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from red_align.clip.parallel import ParallelRun, open_parallel
-from red_align.clip.prefetch import Prefetch
+from red_align.clip.prefetch import Prefetch, kept
 from red_align.clip.sources import IsolatedSource, LocalSource, Source
 from red_align.conversion import to_rgb
 from red_align.crop import Picture
@@ -138,7 +137,7 @@ class ClipTrack(Iterator[FrameResult]):
             return None
         result = self._tracker.process(frame)
         # Its memory is good until the next frame is taken, which may be before its result is given.
-        self._ahead.append(_kept(frame) if self._stage is not None and self._stage.delay else frame)
+        self._ahead.append(kept(frame) if self._stage is not None and self._stage.delay else frame)
         return result, frame.picture
 
     def close(self) -> None:
@@ -313,14 +312,6 @@ def _next(tracked: Tracked, stage: FeatureStage | None, size: tuple[int, int] | 
         return stage.next(tracked, size)
     taken = tracked()
     return None if taken is None else taken[0]
-
-
-def _kept(frame: Frame) -> Frame:
-    """The frame with memory of its own."""
-    if frame.planes is None:
-        return frame if frame.image is None else replace(frame, image=frame.image.copy())
-    y, u, v = (plane.copy() for plane in (frame.planes.y, frame.planes.u, frame.planes.v))
-    return replace(frame, planes=replace(frame.planes, y=y, u=u, v=v))
 
 
 def _close_both(frames: Callable[[], None], tracker: Callable[[], None]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import ssl
 from collections.abc import Callable
 from pathlib import Path
@@ -60,3 +61,11 @@ def check_tls(cert: Path | None, key: Path | None, client_ca: Path | None) -> No
 KeysFile = Annotated[FilePath, AfterValidator(_good(read_keys))]
 JwksFile = Annotated[FilePath, AfterValidator(_good(read_jwks))]
 TokenKeys = Annotated[SecretStr, AfterValidator(_good(read_token_keys))]
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address, or a name, is of this machine alone."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

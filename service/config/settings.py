@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import tempfile
 from pathlib import Path
@@ -17,7 +16,7 @@ from red_align.engine.variants import Precision
 from red_align.errors import ConfigurationError
 from red_align.machine import usable_cores
 from red_align.media.reader import MAX_FRAME_PIXELS
-from service.config.files import JwksFile, KeysFile, TokenKeys, check_tls, refused
+from service.config.files import JwksFile, KeysFile, TokenKeys, check_tls, is_loopback, refused
 from service.config.source_settings import SourceSettings
 
 MODEL_FOLDER = model_folder()
@@ -269,7 +268,7 @@ class Settings(SourceSettings):
     def _strangers_are_asked(cls, value: bool, info: ValidationInfo) -> bool:
         known = info.data
         asked = any(name not in known or known[name] for name in ("api_keys_file", "jwt_jwks_file"))
-        if not (value or asked or _is_loopback(known.get("host", "localhost"))):
+        if not (value or asked or is_loopback(known.get("host", "localhost"))):
             raise refused(
                 f"RED_HOST {known['host']} is not loopback and nobody would be asked for a key: set "
                 "RED_API_KEYS_FILE or RED_JWT_JWKS_FILE, or RED_ALLOW_ANONYMOUS=true"
@@ -310,14 +309,7 @@ class Settings(SourceSettings):
     @property
     def shows_web(self) -> bool:
         """Whether web pages are served."""
-        return _is_loopback(self.host) if self.web is None else self.web
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+        return is_loopback(self.host) if self.web is None else self.web
 
 
 def read_settings() -> Settings:

@@ -17,8 +17,8 @@ import pandas as pd
 import pytest
 
 from service.security.credentials import hash_of, new_key
+from tests.support.live.rtsp import camera
 from tests.support.media import carphone_frames, carphone_path, png, write_video
-from tests.support.rtsp import camera
 from tests.support.servers import RunningServer, running_server
 
 COMMAND = [sys.executable, "-m", "red_align.cli.main"]

@@ -12,7 +12,9 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 STUBS = ("face_landmarks_pb2.py", "face_landmarks_pb2.pyi", "face_landmarks_pb2_grpc.py")
 ROOMS = ("red_align", "service", "red", "export", "evaluation", "benchmarks", "examples", "deploy", "docgen", "tests")
-MOST_MODULES, MOST_LINES, MOST_LINES_OF_A_FUNCTION = 14, 325, 65
+MOST_MODULES, MOST_LINES, MOST_LINES_OF_A_FUNCTION = 14, 325, 60
+ONE_TREE = "red_align/errors.py"
+"""Every error is in this one file, whatever its length: a list of short classes."""
 
 
 def test_service_and_command_line_import_neither_torch_nor_the_training_code() -> None:
@@ -49,13 +51,21 @@ def test_no_folder_has_too_many_modules() -> None:
     assert {folder: n for folder, n in count.items() if n > MOST_MODULES} == {}
 
 
+def _docstring_lines(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """A function that says all that it takes and gives is no longer for it."""
+    first = node.body[0]
+    if ast.get_docstring(node) is None or first.end_lineno is None:
+        return 0
+    return first.end_lineno - first.lineno + 1
+
+
 def test_no_file_and_no_function_is_too_long() -> None:
     files, functions = {}, {}
     for path in modules():
         text = (ROOT / path).read_text()
-        files[str(path)] = len(text.splitlines())
+        files[str(path)] = len(text.splitlines()) if str(path) != ONE_TREE else 0
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.end_lineno is not None:
-                functions[f"{path}: {node.name}"] = node.end_lineno - node.lineno + 1
+                functions[f"{path}: {node.name}"] = node.end_lineno - node.lineno + 1 - _docstring_lines(node)
     assert {name: n for name, n in files.items() if n > MOST_LINES} == {}
     assert {name: n for name, n in functions.items() if n > MOST_LINES_OF_A_FUNCTION} == {}

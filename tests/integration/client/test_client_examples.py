@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.live.rtsp import camera
 from tests.support.media import carphone_frames, carphone_path
 from tests.support.rest import wait_until
-from tests.support.rtsp import camera
 from tests.support.servers import RunningServer
 
 EXAMPLES = Path(__file__).parents[3] / "examples" / "client"

@@ -6,9 +6,9 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
+from tests.support.live.rtsp import camera
 from tests.support.media import carphone_frames
 from tests.support.reader import ROOT
-from tests.support.rtsp import camera
 
 FRAMES = 50
 
