@@ -25,14 +25,12 @@ from red_align.tracking.options import Observer, TrackingOptions, feature_stage
 from red_align.tracking.state import TrackerState
 from red_align.tracking.tracker import Tracker
 from service.config.settings import Settings
-from service.config.tenants import limits_of
+from service.config.tenants import authenticator_of, limits_of
 from service.limits.admission import Admission
 from service.limits.parts import PartSlots
 from service.limits.tenants import Tenants
 from service.limits.timeouts import UploadLimits
 from service.observability.metrics import Metrics
-from service.security.authenticator import Authenticator, TokenRules
-from service.security.credentials import read_jwks, read_keys
 from service.streams.clip import ClipRun
 from service.streams.frame_queue import FrameQueue, LiveFrame
 from service.streams.live import LiveRun
@@ -95,7 +93,7 @@ class DataPlane:
         """Whether all other processes behind the same ports are ready, where there are any."""
         self.draining = asyncio.Event()
         """Set when the service is to go away: streams are sent elsewhere, uploads finish."""
-        self.auth = _make_authenticator(settings)
+        self.auth = authenticator_of(settings)
         self.tenants = Tenants(limits_of(settings, asks=self.auth.asks))
         self.streams = Admission("max_streams", settings.max_streams)
         self.uploads = Admission("max_uploads", settings.max_uploads)
@@ -312,15 +310,6 @@ class DataPlane:
         return Tracker(
             faces, engine=engine, detector=detector, options=self.tracking, observe=observe, features=features
         )
-
-
-def _make_authenticator(settings: Settings) -> Authenticator:
-    """The authenticator that the settings ask for. Raises ConfigurationError where a file is not as it must be."""
-    keys, jwks = settings.api_keys_file, settings.jwt_jwks_file
-    rules = None
-    if jwks is not None:
-        rules = TokenRules(read_jwks(jwks), settings.jwt_issuer, settings.jwt_audience, settings.jwt_tenant_claim)
-    return Authenticator(read_keys(keys) if keys is not None else None, rules)
 
 
 def _first_index(lease: Lease) -> int:

@@ -132,7 +132,7 @@ FOLLOWING = (
     Patch(
         "points that are not finite are followed",
         "red_align/tracking/rules.py",
-        "if not np.isfinite(points).all() or not score >= track_lost_threshold:",
+        "if not math.isfinite(box.x + box.y + box.w + box.h) or not score >= track_lost_threshold:",
         "if not score >= track_lost_threshold:",
         (RULES,),
     ),

@@ -39,7 +39,7 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of the training runs that were written; stand-ins take the exporter's place, which takes long."""
     names: list[str] = []
 
-    def write(network: RedNetwork, folder: Path, training_run: str) -> list[Path]:
+    def write(network: RedNetwork, folder: Path, training_run: str, **_: object) -> list[Path]:
         assert not network.training
         names.append(training_run)
         folder.mkdir(exist_ok=True)
