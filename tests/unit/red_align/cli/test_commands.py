@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
+import av.error
+import numpy as np
 import pytest
 
 from red_align.cli import doctor
@@ -16,9 +19,10 @@ from red_align.cli.main import COMMANDS, main
 from red_align.cli.parser import align_parser
 from red_align.cli.reports import BarReport, JsonReport
 from red_align.errors import CameraRefused, UnreadableMedia
-from red_align.frames import StreamEnd
+from red_align.frames import StreamEnd, VideoInfo
 from red_align.media import live
 from red_align.media.reader import DecodeLimits
+from tests.support.media import Image
 
 CHECK = DecodeLimits().check
 
@@ -124,6 +128,31 @@ def test_a_camera_that_is_not_there_or_may_not_be_opened_says_what_to_do(
     monkeypatch.setattr(live.os, "access", lambda *_: True)
     with pytest.raises(CameraRefused, match="gives no picture: does another program use it"):
         live.open_camera(93, CHECK)
+
+
+def test_a_live_source_gives_every_stride_th_frame_until_it_is_stopped_or_breaks_off() -> None:
+    released: list[bool] = []
+
+    def pictures(count: int) -> Iterator[tuple[Image, float]]:
+        for i in range(count):
+            yield np.zeros((8, 8, 3), np.uint8), i / 10
+        raise av.error.EOFError(1, "gone")
+
+    def reader(count: int) -> live.LiveReader:
+        return live.LiveReader(pictures(count), VideoInfo(8, 8, 10.0), lambda: released.append(True), CHECK)
+
+    broken = reader(5)
+    assert [(frame.index, frame.time_s) for frame in broken.frames(2)] == [(0, 0.0), (2, 0.2), (4, 0.4)]
+    assert (broken.complete, broken.count) == (False, 5)
+    assert "breaks off after frame 4" in broken.warnings[0]
+    stopped, seen = reader(5), []
+    for frame in stopped.frames():
+        seen.append(frame.index)
+        if frame.index == 1:
+            stopped.stop()
+    assert (seen, stopped.complete) == ([0, 1], True)
+    stopped.close()
+    assert released == [True]
 
 
 def test_a_stream_that_does_not_answer_says_so_without_its_password() -> None:
