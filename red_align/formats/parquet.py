@@ -13,8 +13,7 @@ from red_align.features.openface import POSE, openface_pose
 from red_align.formats.gathered import Gathered
 from red_align.formats.openface import check_room
 from red_align.frames import Face, FrameResult, StreamEnd, VideoInfo
-from red_align.media.feature_values import cells, columns_of
-from red_align.media.serialization import end_values, video_values
+from red_align.media.serialization import cells, columns_of, end_values, video_values
 from red_align.schemes import NamedPoints
 
 if TYPE_CHECKING:
