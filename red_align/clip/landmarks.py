@@ -14,7 +14,6 @@ from red_align.clip.columns import TrackColumns
 from red_align.clip.feature_columns import FeatureColumns
 from red_align.clip.tracking import PathLike, track
 from red_align.engine.base import Engine
-from red_align.features.openface import POSE, openface_pose
 from red_align.features.options import FeatureOptions, FeaturesLike
 from red_align.features.values import Pose
 from red_align.frames import FrameResult, FrameStatus, StreamEnd, VideoInfo
@@ -128,6 +127,8 @@ class ClipLandmarks:
             "confidence": self.scores[frame, column],
             "success": present[frame, column].astype(np.int64),
         }
+        from red_align.features.openface import POSE  # A table alone has OpenFace's columns.
+
         poses = [self._openface_pose(*place) for place in zip(frame.tolist(), column.tolist(), strict=True)]
         head |= dict(zip(POSE, np.array(poses, np.float64).T, strict=True))
         names = [f"{axis}_{i}" for axis in "xy" for i in range(num_points)]
@@ -141,6 +142,8 @@ class ClipLandmarks:
         if self.pose is not None:
             yaw, pitch, roll, *translation = self.pose[frame, column].tolist()
             pose = Pose(yaw, pitch, roll, np.array(translation), math.nan)
+        from red_align.features.openface import POSE, openface_pose
+
         found = openface_pose(self.points[frame, column], pose, self.video.width, self.video.height)
         return found or [math.nan] * len(POSE)
 

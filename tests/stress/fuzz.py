@@ -75,6 +75,15 @@ def mangle(data: bytes, changes: list[tuple[int, int]], keep: float) -> bytes:
     return bytes(out)
 
 
+_CONFIG = settings(
+    max_examples=CASES // 4,
+    deadline=None,
+    database=None,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+
+
 def parsers() -> list[tuple[str, Callable[[], None]]]:
     """Everything in this process that takes bytes from outside; anything but our own errors is a failure."""
     limits = DecodeLimits(max_frame_pixels=200_000)
@@ -82,16 +91,9 @@ def parsers() -> list[tuple[str, Callable[[], None]]]:
     sealer = TokenSealer([], 60.0)
     state = TrackerState((), 3, 7, (64, 48), 1, 0.5)
     token, packed = sealer.seal(state, "ann", MODEL), state.to_bytes()
-    config = settings(
-        max_examples=CASES // 4,
-        deadline=None,
-        database=None,
-        phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
-    )
     spots = st.lists(st.tuples(st.integers(0, 1 << 20), st.integers(0, 255)), max_size=8)
 
-    @config
+    @_CONFIG
     @given(st.sampled_from(pictures), spots, st.floats(0.05, 1.0))
     def frames(data: bytes, changes: list[tuple[int, int]], keep: float) -> None:
         try:
@@ -100,7 +102,7 @@ def parsers() -> list[tuple[str, Callable[[], None]]]:
             return
         assert image.ndim == 3
 
-    @config
+    @_CONFIG
     @given(st.one_of(st.text(max_size=400), st.builds(lambda c, k: mangle(token.encode(), c, k), spots, st.just(1.0))))
     def tokens(given_token: str | bytes) -> None:
         text = given_token if isinstance(given_token, str) else given_token.decode("latin-1")
@@ -110,7 +112,7 @@ def parsers() -> list[tuple[str, Callable[[], None]]]:
             return
         assert opened == state
 
-    @config
+    @_CONFIG
     @given(st.one_of(st.binary(max_size=300), st.builds(lambda c, k: mangle(packed, c, k), spots, st.floats(0.1, 1))))
     def states(data: bytes) -> None:
         try:
@@ -120,7 +122,7 @@ def parsers() -> list[tuple[str, Callable[[], None]]]:
 
     message = pb.AlignStreamRequest(frame=pb.VideoFrame(encoded=b"x" * 20, time_s=1.0)).SerializeToString()
 
-    @config
+    @_CONFIG
     @given(st.one_of(st.binary(max_size=300), st.builds(lambda c, k: mangle(message, c, k), spots, st.floats(0.1, 1))))
     def messages(data: bytes) -> None:
         try:
@@ -130,7 +132,7 @@ def parsers() -> list[tuple[str, Callable[[], None]]]:
 
     first = b'{"type": "config", "max_faces": 2, "times": "client", "resume_token": "abc", "answers": "json"}'
 
-    @config
+    @_CONFIG
     @given(st.one_of(st.text(max_size=300), st.builds(lambda c, k: mangle(first, c, k), spots, st.floats(0.1, 1))))
     def configs(data: str | bytes) -> None:
         with contextlib.suppress(InvalidRequest):

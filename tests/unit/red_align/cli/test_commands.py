@@ -8,6 +8,7 @@ import subprocess
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from red_align.cli import cameras, doctor
@@ -19,7 +20,7 @@ from red_align.cli.reports import BarReport, JsonReport
 from red_align.cli.sources import Choices, Here, opened
 from red_align.engine.default import default_engine
 from red_align.errors import CameraRefused, SourceUnreachable, UnreadableMedia
-from red_align.frames import StreamEnd
+from red_align.frames import StreamEnd, VideoInfo
 from red_align.media.reader import DecodeLimits
 
 CHECK = DecodeLimits().check
@@ -128,9 +129,23 @@ def test_a_camera_that_is_not_there_or_may_not_be_opened_says_what_to_do(
         cameras.open_camera(93, CHECK)
 
 
+def test_a_camera_gives_every_stride_th_frame_until_it_is_stopped() -> None:
+    released: list[bool] = []
+    pictures = ((np.zeros((8, 8, 3), np.uint8), i / 10) for i in range(5))
+    camera = cameras.CameraReader(pictures, VideoInfo(8, 8, 10.0), lambda: released.append(True), CHECK)
+    seen = []
+    for frame in camera.frames(2):
+        seen.append((frame.index, frame.time_s))
+        if frame.index == 2:
+            camera.stop()
+    assert (seen, camera.complete) == ([(0, 0.0), (2, 0.2)], True)
+    camera.close()
+    assert released == [True]
+
+
 def test_a_stream_that_does_not_answer_says_so_without_its_password() -> None:
     clip = Clip("rtsp://me:secret@127.0.0.1:1/live")
     with pytest.raises(SourceUnreachable) as caught, opened(clip, Here(default_engine()), Choices()):
         raise AssertionError
-    assert "rtsp://127.0.0.1:1/live" in caught.value.message
+    assert "127.0.0.1:1 does not answer" in caught.value.message
     assert "secret" not in caught.value.message

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from red_align.cli.main import main
-from tests.support.media import astronaut, carphone_frames, png, write_video
+from tests.support.media import astronaut, carphone_frames, encode_video, png, write_video
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,7 @@ def test_a_large_clip_lies_beside_the_page(short: Path, tmp_path: Path, capsys: 
 
 
 def test_what_browsers_do_not_play_is_encoded_for_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    clip = write_video(tmp_path / "old.avi", list(carphone_frames()[:5]), codec="mpeg4")
+    clip = encode_video(tmp_path / "old.avi", carphone_frames()[:5], codec="mpeg4")
     monkeypatch.chdir(tmp_path)
     assert main(["view", "old.avi", "-q"]) == 0
     found = re.search(r"data:video/mp4;base64,([^\"]+)", (tmp_path / "old.html").read_text("utf-8"))
