@@ -6,8 +6,6 @@ for people. Adding a class here is all it takes: REST and gRPC read these attrib
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 
 class RedAlignError(Exception):
     """Base of all errors that a user may see.
@@ -31,8 +29,8 @@ class RedAlignError(Exception):
         UNREADABLE_MEDIA
     """
 
-    code: ClassVar[str] = "INTERNAL"
-    reason: ClassVar[str] = "INTERNAL"
+    code: str = "INTERNAL"
+    reason: str = "INTERNAL"
 
     def __init__(self, message: str, **metadata: str) -> None:
         super().__init__(message)
@@ -65,6 +63,18 @@ class UnsupportedMedia(InvalidRequest):
     """Neither a video nor an image by its declared type."""
 
     reason = "UNSUPPORTED_MEDIA"
+
+
+class NotAcceptable(InvalidRequest):
+    """A client's ``Accept`` header names no type that results can be written in."""
+
+    reason = "NOT_ACCEPTABLE"
+
+
+class CameraRefused(InvalidRequest):
+    """A camera or a network stream cannot be opened; the message says what to look at."""
+
+    reason = "CAMERA_REFUSED"
 
 
 class UnreadableMedia(InvalidRequest):
@@ -177,7 +187,13 @@ class SequenceUnknown(RedAlignError):
 
 
 class Unauthenticated(RedAlignError):
-    """No valid key or token came with the request."""
+    """No valid key or token came with the request.
+
+    Example:
+        >>> import red_align
+        >>> red_align.Unauthenticated("no valid API key or token came with the request").reason
+        'UNAUTHENTICATED'
+    """
 
     code = "UNAUTHENTICATED"
     reason = "UNAUTHENTICATED"
@@ -265,6 +281,19 @@ class ConfigurationError(RedAlignError):
 
     code = "FAILED_PRECONDITION"
     reason = "CONFIGURATION"
+
+
+class MissingExtra(RedAlignError, ImportError):
+    """A package is not installed that this needs; the message says how to install it.
+
+    Example:
+        >>> import red_align
+        >>> issubclass(red_align.MissingExtra, ImportError)
+        True
+    """
+
+    code = "UNIMPLEMENTED"
+    reason = "MISSING_EXTRA"
 
 
 class ProviderUnavailable(ConfigurationError):

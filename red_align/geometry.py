@@ -286,3 +286,18 @@ class FaceRegion:
             Frame pixels to crop pixels.
         """
         return self.to_frame(size).inverse()
+
+
+def openface_angles(rotation: NDArray[np.floating[Any]]) -> tuple[float, float, float]:
+    """OpenFace's Rx, Ry and Rz of a rotation: it is Rx, then Ry, then Rz, multiplied from the left.
+
+    Args:
+        rotation: [3, 3], from the head's axes to the camera's (x right, y down, z away from it).
+
+    Returns:
+        Radians: Rx is positive where a face looks down, Ry where it turns to the left of the picture, Rz where it rolls
+        clockwise in the picture.
+    """
+    r = np.asarray(rotation, np.float64)
+    turn = math.asin(min(max(float(r[0, 2]), -1.0), 1.0))
+    return math.atan2(-float(r[1, 2]), float(r[2, 2])), turn, math.atan2(-float(r[0, 1]), float(r[0, 0]))

@@ -24,6 +24,40 @@ _MIRROR_68 = (
 # The seven points of Peng et al. 2016, section 4: eye corners, nose tip, mouth corners (1-based 37 40 43 46 31 49 55).
 _SEVEN_OF_68 = (36, 39, 42, 45, 30, 48, 54)
 
+# Right and left are the person's own.
+_CONTOURS_68 = (
+    ("jaw", range(17), False),
+    ("right brow", range(17, 22), False),
+    ("left brow", range(22, 27), False),
+    ("nose bridge", range(27, 31), False),
+    ("nostrils", range(31, 36), False),
+    ("right eye", range(36, 42), True),
+    ("left eye", range(42, 48), True),
+    ("outer lips", range(48, 60), True),
+    ("inner lips", range(60, 68), True),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Contour:
+    """A line of a face.
+
+    Attributes:
+        name: Such as ``jaw``.
+        points: Indices of the points that it joins, in order.
+        closed: Whether its last point joins its first.
+    """
+
+    name: str
+    points: tuple[int, ...]
+    closed: bool = False
+
+    @property
+    def segments(self) -> tuple[tuple[int, int], ...]:
+        """Pairs of points that are joined."""
+        ends = self.points[1:] + (self.points[:1] if self.closed else ())
+        return tuple(zip(self.points, ends, strict=False))
+
 
 class NamedPoints(Protocol):
     """What an answer says of its points: a PointScheme, or a part of one."""
@@ -48,12 +82,14 @@ class PointScheme:
         mirror: ``mirror[i]`` is the index that point i has in a mirrored face.
         outer_eyes: Indices of the outer eye corners, whose distance normalises errors.
         of_ibug68: Indices of the points among the 68 of iBUG.
+        contours: Which points lines join.
     """
 
     name: str
     mirror: tuple[int, ...]
     outer_eyes: tuple[int, int]
     of_ibug68: tuple[int, ...]
+    contours: tuple[Contour, ...] = ()
 
     @property
     def num_points(self) -> int:
@@ -85,14 +121,25 @@ IBUG68 = PointScheme(
     mirror=tuple(_MIRROR_68),
     outer_eyes=(36, 45),
     of_ibug68=tuple(range(68)),
+    contours=tuple(Contour(name, tuple(points), closed) for name, points, closed in _CONTOURS_68),
 )
 IBUG7 = PointScheme(
     name="ibug7",
     mirror=(3, 2, 1, 0, 4, 6, 5),
     outer_eyes=(0, 3),
     of_ibug68=_SEVEN_OF_68,
+    contours=(Contour("right eye", (0, 1)), Contour("left eye", (2, 3)), Contour("mouth", (5, 6))),
 )
 SCHEMES = {scheme.name: scheme for scheme in (IBUG68, IBUG7)}
+
+
+def scheme_of_count(num_points: int) -> PointScheme | None:
+    """The scheme that has this many points; None where there is none.
+
+    Args:
+        num_points: L.
+    """
+    return next((scheme for scheme in SCHEMES.values() if scheme.num_points == num_points), None)
 
 
 @cache

@@ -10,8 +10,10 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import Any
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from red_align.errors import ConfigurationError
 from service import lifecycle
@@ -82,23 +84,7 @@ async def _serve_both(
         dataplane.metrics.rejects.labels("CONNECTIONS").inc,
     )
     app, connection = connections.wrap(with_request_ids(create_app(dataplane, live_router)))
-    config = uvicorn.Config(
-        app,
-        host=settings.host,
-        port=settings.http_port,
-        log_level=settings.log_level.lower(),
-        timeout_graceful_shutdown=math.ceil(settings.grace_s),
-        lifespan="off",
-        log_config=None,  # service.observability.logs
-        http=connection,
-        ws=StreamSocket,
-        ws_max_size=settings.max_message_bytes,
-        ws_per_message_deflate=False,  # Pictures do not shrink, and what is small may unpack to something large.
-        backlog=ACCEPTED_AT_ONCE,
-        ssl_certfile=settings.tls_cert,
-        ssl_keyfile=settings.tls_key,
-    )
-    http = _Uvicorn(config)
+    http = _Uvicorn(_http_config(settings, app, connection))
     rpc = GrpcServer(dataplane, limit, share_port=peers is not None)
     await rpc.start()
     shared = [shared_socket(settings.host, settings.http_port, "RED_HTTP_PORT")] if peers is not None else None
@@ -133,6 +119,25 @@ async def _serve_both(
         dataplane.draining.set()
         http.should_exit = True
         await asyncio.gather(starting, stopping, serving, rpc.stop(settings.grace_s), return_exceptions=True)
+
+
+def _http_config(settings: Settings, app: ASGIApp, connection: type[Any]) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.http_port,
+        log_level=settings.log_level.lower(),
+        timeout_graceful_shutdown=math.ceil(settings.grace_s),
+        lifespan="off",
+        log_config=None,  # service.observability.logs
+        http=connection,
+        ws=StreamSocket,
+        ws_max_size=settings.max_message_bytes,
+        ws_per_message_deflate=False,  # Pictures do not shrink, and what is small may unpack to something large.
+        backlog=ACCEPTED_AT_ONCE,
+        ssl_certfile=settings.tls_cert,
+        ssl_keyfile=settings.tls_key,
+    )
 
 
 async def _run_http(http: uvicorn.Server, sockets: list[socket.socket] | None) -> None:

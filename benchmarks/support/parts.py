@@ -17,11 +17,11 @@ from red_align.crop import crop_face
 from red_align.engine.base import StepRequest, StepResult
 from red_align.engine.onnx_engine import OnnxEngine
 from red_align.engine.onnx_graph import OnnxGraph
+from red_align.formats.json_text import NdjsonWriter
 from red_align.frames import Frame, FrameResult
 from red_align.media.decode_pool import DecodePool
 from red_align.media.images import decode_frame
 from red_align.media.reader import DecodeLimits, open_media
-from red_align.media.writers import NdjsonWriter
 from red_align.tracking.detector import YuNetDetector
 from red_align.tracking.rules import region_from_landmarks
 from red_align.tracking.tracker import Tracker

@@ -1,124 +1,122 @@
-"""One clip on this machine: results to a file, an overlay if wanted, a progress bar meanwhile."""
+"""``red-align CLIP ...``: clips one after another, each to its files."""
 
 from __future__ import annotations
 
+import argparse
 import contextlib
-import sys
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, BinaryIO, NoReturn
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
-from tqdm import tqdm
-
-from red_align.clip.tracking import ClipTrack, track
-from red_align.engine.base import ModelInfo
-from red_align.engine.default import load_engine
-from red_align.engine.providers import CPU
-from red_align.engine.variants import Precision
+from red_align.cli.clips import STDIN, Clip, UnknownClip, find_clips
+from red_align.cli.outputs import BadPattern, Output, plan_outputs
+from red_align.cli.parser import Parser, align_parser
+from red_align.cli.reports import BarReport, JsonReport, Report, set_up_logs
+from red_align.cli.sources import Choices, Here, There, expected_frames, opened
+from red_align.errors import RedAlignError
 from red_align.features.options import FeatureOptions
-from red_align.frames import StreamEnd
-from red_align.media.overlay import OverlayWriter
-from red_align.media.writers import WRITERS
+from red_align.formats.files import open_file
+from red_align.formats.names import OVERLAY
+
+DONE, FAILED, INCOMPLETE = 0, 1, 3
+"""Exit statuses; 2 is the parser's."""
+KEY_VARIABLE = "RED_ALIGN_KEY"
 
 
-@dataclass(frozen=True, slots=True)
-class AlignJob:
-    """What to do with which clip.
-
-    Attributes:
-        clip: The file to read.
-        output: The file to write; None for the standard output.
-        format: Name of the output's format, see ``red_align.media.writers.WRITERS``.
-        overlay: Video or picture to write with the points drawn on it; None for none.
-        max_faces: Most faces to track at once.
-        stride: Every stride-th frame is processed.
-        providers: Who runs the network, see ``red_align.load_engine``.
-        precision: Of the network; None for that of the model's folder.
-        model: Folder of the network; None for the one in the package.
-        parallel: Parts of a long video that are tracked side by side, at most; not with an overlay, which needs the
-            frames.
-        features: What faces are to have beside their points, and which points.
-        quiet: No progress bar.
-    """
-
-    clip: Path
-    output: Path | None
-    format: str
-    overlay: Path | None
-    max_faces: int
-    stride: int
-    providers: str = CPU
-    precision: Precision | None = None
-    model: str | None = None
-    parallel: int = 1
-    features: FeatureOptions = FeatureOptions()
-    quiet: bool = False
-
-
-def align_clip(job: AlignJob) -> bool:
-    """Run a job.
+def align(arguments: Sequence[str], commands: Sequence[str]) -> int:
+    """Run the command.
 
     Args:
-        job: What to do.
+        arguments: Of the command line.
+        commands: Words that are commands, of which one may have been meant.
 
     Returns:
-        Whether the whole clip could be read.
-
-    Raises:
-        RedAlignError: The clip cannot be read, the overlay cannot be written, or the network cannot run as asked.
-        OSError: A file cannot be opened or written.
+        Exit status: of several clips the worst, where a failure is worse than an incomplete clip.
     """
-    engine = load_engine(job.providers, precision=job.precision, model=job.model)
-    parallel = job.parallel if job.overlay is None else 1
-    choices: Any = {"max_faces": job.max_faces, "stride": job.stride, "features": job.features}
-    with (
-        contextlib.closing(engine),
-        track(job.clip, parallel=parallel, engine=engine, **choices) as clip,
-    ):
-        began = time.perf_counter()
-        with _output(job.output) as out, tqdm(unit=" frames", disable=job.quiet, file=sys.stderr) as bar:
-            _write(clip, job, out, bar)
-        end, seconds = clip.end, time.perf_counter() - began
-    _report(job, engine.info, end, seconds)
-    return end.complete
-
-
-def _write(clip: ClipTrack, job: AlignJob, out: BinaryIO, bar: tqdm[NoReturn]) -> None:
-    """Everything of the clip, frame by frame."""
-    writer = WRITERS[job.format](clip.scheme, job.features.names)
-    drawn = OverlayWriter(job.overlay, clip.video) if job.overlay is not None else None
-    with drawn or contextlib.nullcontext():
-        out.write(writer.begin(clip.video))
-        for result in clip:
-            out.write(writer.frame(result))
-            if drawn is not None:
-                drawn.frame(clip.image, result)
-            bar.update()
-        out.write(writer.finish(clip.end))
-
-
-def _report(job: AlignJob, model: ModelInfo, end: StreamEnd, seconds: float) -> None:
-    for warning in end.warnings:
-        print(f"red-align: {job.clip}: {warning}", file=sys.stderr)
-    if not job.quiet:
-        rate = end.frame_count / max(seconds, 1e-9)
-        where = f"{model.precision} on {', '.join(model.providers)}"
-        print(f"{end.frame_count} frames in {seconds:.2f} s, {rate:.0f} a second ({where})", file=sys.stderr)
-
-
-@contextlib.contextmanager
-def _output(path: Path | None) -> Iterator[BinaryIO]:
-    """The file, made whole or not at all: a run that fails leaves no half answer under its name."""
-    if path is None:
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()  # A reader that left is found here, not when the process ends.
-        return
-    part = path.with_name(path.name + ".part")
+    parser = align_parser()
+    options = parser.parse(arguments)
+    clips = _clips(parser, options, commands)
+    set_up_logs(options.json_logs)
+    report = JsonReport() if options.json_logs else BarReport(options.quiet, len(clips) > 1)
     try:
-        with part.open("wb") as file:
-            yield file
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+        plans = plan_outputs(clips, options.output, options.format, options.overlay)
+        features = FeatureOptions.of(options.features, options.points, options.smooth, options.focal_px)
+    except BadPattern as error:
+        parser.error(str(error))
+    except RedAlignError as error:
+        report.failed(None, error)
+        return FAILED
+    overlays = any(output.format.name == OVERLAY for plan in plans for output in plan)
+    choices = Choices(options.max_faces, options.stride, 1 if overlays else options.parallel, features)
+    statuses = set()
+    try:
+        with _place(options) as place:
+            for clip, plan in zip(clips, plans, strict=True):
+                statuses.add(_align_one(clip, plan, place, choices, report))
+    except (BrokenPipeError, KeyboardInterrupt):
+        raise
+    except (RedAlignError, ImportError, OSError) as error:
+        report.failed(None, error)
+        return FAILED
+    return next((status for status in (FAILED, INCOMPLETE) if status in statuses), DONE)
+
+
+def _clips(parser: Parser, options: argparse.Namespace, commands: Sequence[str]) -> list[Clip]:
+    if options.server and (options.providers != "cpu" or options.precision or options.model):
+        parser.error("--providers, --precision and --model are of this machine's engine: leave them out with --server")
+    if (options.key or options.ca) and not options.server:
+        parser.error("--key and --ca are for a server: give its address by --server")
+    if options.server and (options.features or options.points or options.smooth != "none" or options.focal_px):
+        parser.error("--features, --points, --smooth and --focal-px are for clips that are tracked on this machine")
+    try:
+        clips = find_clips(options.clip, commands)
+        if sum(clip.name == STDIN for clip in clips) > 1:
+            raise UnknownClip("'-' is there twice, and the standard input holds one clip")
+        if len(clips) > 1 and any(clip.is_live for clip in clips):
+            raise UnknownClip("a camera or stream does not end by itself: give it alone")
+    except UnknownClip as error:
+        parser.error(str(error))
+    return clips
+
+
+@contextmanager
+def _place(options: argparse.Namespace) -> Iterator[Here | There]:
+    """Where clips are tracked."""
+    if options.server:
+        from red_align.client.client import Client
+
+        key = options.key or os.environ.get(KEY_VARIABLE, "")
+        with Client(options.server, key=key, ca=options.ca) as client:
+            yield There(client)
+        return
+    from red_align.engine.default import load_engine
+
+    engine = load_engine(options.providers, precision=options.precision, model=options.model)
+    with contextlib.closing(engine):
+        yield Here(engine)
+
+
+def _align_one(clip: Clip, plan: Sequence[Output], place: Here | There, choices: Choices, report: Report) -> int:
+    """Track one clip; gives the exit status that it would have alone."""
+    try:
+        with opened(clip, place, choices) as results, contextlib.ExitStack() as stack:
+            report.begin(clip.name, expected_frames(clip, choices.stride))
+            files = [
+                stack.enter_context(open_file(out.path, out.format, results.scheme, results.features)) for out in plan
+            ]
+            for file in files:
+                file.begin(results.video)
+            for result in results:
+                for file in files:
+                    file.frame(result, results)
+                report.frame()
+            for file in files:
+                file.finish(results.end)
+        end = results.end
+    except (BrokenPipeError, KeyboardInterrupt):
+        raise
+    except (RedAlignError, ImportError, OSError) as error:
+        report.failed(clip.name, error)
+        return FAILED
+    report.end(clip.name, end, place.ran)
+    return DONE if end.complete else INCOMPLETE

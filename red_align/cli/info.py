@@ -4,31 +4,18 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Sequence
-from typing import get_args
 
 from red_align import __version__
+from red_align.cli.parser import Parser, add_engine_options
 from red_align.engine.default import load_engine
-from red_align.engine.providers import CPU, int8_instructions, present_providers
-from red_align.engine.variants import Precision
-
-
-def add_engine_options(parser: argparse.ArgumentParser) -> None:
-    """The options that choose the engine, for all commands that load one."""
-    parser.add_argument(
-        "--providers",
-        default=CPU,
-        help="execution providers of ONNX Runtime by preference: cpu, cuda, tensorrt, openvino, coreml, directml "
-        "(default cpu; 'cuda,cpu': what CUDA does not take runs on the CPU)",
-    )
-    parser.add_argument("--precision", choices=get_args(Precision), help="of which the model's folder has a variant")
-    parser.add_argument("--model", help="folder of red.onnx and red_acquire.onnx (default: the one in the package)")
+from red_align.engine.providers import int8_instructions, present_providers
 
 
 def info(arguments: Sequence[str]) -> int:
     """Load the model as asked, and print what runs."""
-    parser = argparse.ArgumentParser(prog="red-align info", description="The model, and what it runs on here.")
+    parser = Parser("red-align info", "The model, and what it runs on here.")
     add_engine_options(parser)
-    options = parser.parse_args(arguments)
+    options = parser.parse(arguments)
     for name, value in _values(options):
         print(f"{name:<22}{value}")
     return 0

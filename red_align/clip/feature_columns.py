@@ -31,7 +31,7 @@ class FeatureColumns:
         row = np.full((self._max_faces, self._width), np.nan)
         crops = [b""] * self._max_faces
         for column, face in faces.items():
-            row[column] = np.fromiter(cells(face), np.float64, self._width)
+            row[column] = np.fromiter(cells(face, self._names), np.float64, self._width)
             crops[column] = face.alignment.crop if face.alignment is not None else b""
         self._rows.append(row)
         if "crop" in self._names:

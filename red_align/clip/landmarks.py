@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from red_align.clip.columns import TrackColumns
 from red_align.clip.feature_columns import FeatureColumns
 from red_align.clip.tracking import PathLike, track
 from red_align.engine.base import Engine
+from red_align.features.openface import POSE, openface_pose
 from red_align.features.options import FeatureOptions, FeaturesLike
+from red_align.features.values import Pose
 from red_align.frames import FrameResult, FrameStatus, StreamEnd, VideoInfo
 from red_align.media.feature_values import COLUMNS
 from red_align.media.reader import DecodeLimits
@@ -90,8 +94,10 @@ class ClipLandmarks:
         Returns:
             One row a face and frame, in order of time: ``frame`` (int64, from 1), ``face_id`` (int64, the track id),
             ``timestamp`` (float64, seconds), ``confidence`` (float64, the face's score, 0 to 1), ``success`` (int64,
-            1), then ``x_0`` ... and ``y_0`` ... (float64, pixels as in ``points``), ``reacquired`` (int64, 0 or 1), and the
-            columns of features (float64): ``pose_yaw`` ..., ``eye_opening_left`` ..., ``align_0`` ....
+            1), then the head's pose as OpenFace has it (``pose_Tx`` ..., mm, and ``pose_Rx`` ..., radians; float64, NaN
+            where there are fewer than 68 points), ``x_0`` ... and ``y_0`` ... (float64, pixels as in ``points``),
+            ``reacquired`` (int64, 0 or 1), and the columns of features (float64): ``pose_yaw`` ...,
+            ``eye_opening_left`` ..., ``align_0`` ....
             A frame without a face has one row with face_id -1, success 0, reacquired 0, and NaN for the rest, where the
             CSV files have zeros.
 
@@ -103,7 +109,7 @@ class ClipLandmarks:
             >>> table = red_align.align("clip.mp4", max_faces=2).to_pandas()
             >>> nose = table.query("success == 1").groupby("face_id")[["x_30", "y_30"]].mean()
             >>> list(table.columns[:6])
-            ['frame', 'face_id', 'timestamp', 'confidence', 'success', 'x_0']
+            ['frame', 'face_id', 'timestamp', 'confidence', 'success', 'pose_Tx']
         """
         try:
             import pandas as pd
@@ -115,18 +121,28 @@ class ClipLandmarks:
         rows[:, 0] |= ~present.any(axis=1)
         frame, column = np.nonzero(rows)
         num_points = self.points.shape[2]
-        head = {
+        head: dict[str, NDArray[Any]] = {
             "frame": self.index[frame] + 1,
             "face_id": self.track_ids[frame, column],
             "timestamp": self.times[frame],
             "confidence": self.scores[frame, column],
             "success": present[frame, column].astype(np.int64),
         }
+        poses = [self._openface_pose(*place) for place in zip(frame.tolist(), column.tolist(), strict=True)]
+        head |= dict(zip(POSE, np.array(poses, np.float64).T, strict=True))
         names = [f"{axis}_{i}" for axis in "xy" for i in range(num_points)]
         values = self.points[frame, column].transpose(0, 2, 1).reshape(len(frame), 2 * num_points)
-        tail = {"reacquired": self.reacquired[frame, column].astype(np.int64)}
+        tail: dict[str, NDArray[Any]] = {"reacquired": self.reacquired[frame, column].astype(np.int64)}
         tail |= {name: values[frame, column] for name, values in self._tables()}
         return pd.concat([pd.DataFrame(head), pd.DataFrame(values, columns=names), pd.DataFrame(tail)], axis=1)
+
+    def _openface_pose(self, frame: int, column: int) -> list[float]:
+        pose = None
+        if self.pose is not None:
+            yaw, pitch, roll, *translation = self.pose[frame, column].tolist()
+            pose = Pose(yaw, pitch, roll, np.array(translation), math.nan)
+        found = openface_pose(self.points[frame, column], pose, self.video.width, self.video.height)
+        return found or [math.nan] * len(POSE)
 
     def _tables(self) -> Iterator[tuple[str, NDArray[np.float64]]]:
         """Names and values [T, F] of the features, without crops; the focal length is not kept."""
@@ -220,17 +236,17 @@ class Columns:
 
     def __init__(self, max_faces: int, num_points: int, features: Sequence[str] = ()) -> None:
         self._max_faces, self._num_points = max_faces, num_points
-        self._of_track: dict[int, int] = {}
+        self._tracks = TrackColumns()
         self._rows: list[tuple[NDArray[np.float64], NDArray[np.float32], NDArray[np.float64], NDArray[np.int64]]] = []
         self._reacquired: list[NDArray[np.bool_]] = []
-        self._last_of: dict[int, int] = {}
+        self._of_track: dict[int, int] = {}
         self._frames: list[tuple[int, float, str]] = []
         self._features = FeatureColumns(features, max_faces) if features else None
 
     def add(self, result: FrameResult) -> None:
         """Add the next frame's result."""
         if result.status is FrameStatus.OK:  # Another frame shows no face, but the tracks go on after it.
-            self._assign([face.track_id for face in result.faces])
+            self._of_track = self._tracks.assign([face.track_id for face in result.faces])
         points = np.full((self._max_faces, self._num_points, 2), np.nan)
         confidence = np.full((self._max_faces, self._num_points), np.nan, np.float32)
         boxes = np.full((self._max_faces, 5), np.nan)
@@ -266,20 +282,3 @@ class Columns:
             warnings=end.warnings,
             **({} if self._features is None else self._features.arrays()),
         )
-
-    def _assign(self, track_ids: list[int]) -> None:
-        """Columns of the tracks of a frame: those that went on keep theirs, and those that are back where it is free.
-
-        New ones take the first that is free.
-        """
-        kept = {track_id: self._of_track[track_id] for track_id in track_ids if track_id in self._of_track}
-        free = sorted(set(range(self._max_faces)) - set(kept.values()))
-        for track_id in track_ids:
-            if track_id not in kept and (former := self._last_of.get(track_id)) in free:
-                kept[track_id] = former
-                free.remove(former)
-        for track_id in track_ids:
-            if track_id not in kept:
-                kept[track_id] = free.pop(0)
-        self._of_track = kept
-        self._last_of.update(kept)

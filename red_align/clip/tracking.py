@@ -58,6 +58,8 @@ class ClipTrack(Iterator[FrameResult]):
         (176, 144, 120, True)
     """
 
+    _stage: FeatureStage | None = None
+
     def __init__(self, reader: Reader, tracker: Tracker, stride: int = 1, stage: FeatureStage | None = None) -> None:
         self._reader, self._tracker, self._stage = reader, tracker, stage
         self._frames, self._ahead = Prefetch(reader, stride), deque[Frame]()
@@ -77,6 +79,11 @@ class ClipTrack(Iterator[FrameResult]):
     def scheme(self) -> NamedPoints:
         """The points that faces have: those of the model, such as the 68 of iBUG, or a subset; name and number."""
         return self._tracker.engine.info.scheme if self._stage is None else self._stage.points
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Names of the features that faces have beside their points, such as ``pose``."""
+        return () if self._stage is None else self._stage.names
 
     @property
     def image(self) -> NDArray[np.uint8]:
@@ -213,8 +220,8 @@ def track(
         parallel: Parts of a long video that are tracked side by side, at most; 1 for none. Points then differ a little
             behind the joint of two parts, ``image`` is not to be had, and the default engine is another one. Not with
             crops, which need the frames.
-        features: What faces are to have beside their points, such as ``"pose,expression,alignment"``; FeatureOptions for
-            fewer or steadier points. Smoothing by look-ahead gives results four frames later.
+        features: What faces are to have beside their points, such as ``"pose,expression,alignment"``; FeatureOptions
+            for fewer or steadier points. Smoothing by look-ahead gives results four frames later.
 
     Returns:
         An iterator of FrameResult. Points and boxes are in pixels of the upright frame, float64; (0, 0) is the centre

@@ -42,13 +42,22 @@ def read_pts(path: Path, num_points: int = 68) -> NDArray[np.float64]:
     return np.asarray(points - 1.0)
 
 
+def pts_text(points: NDArray[np.floating]) -> str:
+    """The text of a ``.pts`` file.
+
+    Args:
+        points: [L, 2], any float dtype, image pixels; (0, 0) is the centre of the top-left pixel. The text has 1-based
+            coordinates.
+    """
+    rows = "\n".join(f"{x + 1:.3f} {y + 1:.3f}" for x, y in points)
+    return f"version: 1\nn_points: {len(points)}\n{{\n{rows}\n}}\n"
+
+
 def write_pts(path: Path, points: NDArray[np.floating]) -> None:
     """Write points as a ``.pts`` file.
 
     Args:
         path: The file to write.
-        points: [L, 2], any float dtype, image pixels; (0, 0) is the centre of the top-left pixel. The file has 1-based
-            coordinates.
+        points: See ``pts_text``.
     """
-    rows = "\n".join(f"{x + 1:.3f} {y + 1:.3f}" for x, y in points)
-    path.write_text(f"version: 1\nn_points: {len(points)}\n{{\n{rows}\n}}\n", "utf-8")
+    path.write_text(pts_text(points), "utf-8")

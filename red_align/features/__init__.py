@@ -1,4 +1,4 @@
 """More from a face's points: head pose, expression, alignment, fewer points, steadier points.
 
-Functions of plain points [68, 2]; nothing in here knows frames or trackers, and nothing is loaded before it is asked for.
+Functions of plain points [68, 2]: nothing in here knows frames or trackers, and nothing loads before it is asked for.
 """

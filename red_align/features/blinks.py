@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-SHUT, OPEN = 0.55, 0.35
+SHUT, OPEN = 0.6, 0.4
 """An eye is shut from the first coefficient of its blink on, until it falls under the second."""
 LONGEST_S = 0.6
 """What lasts longer is an eye that is kept shut, no blink."""

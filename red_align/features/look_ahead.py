@@ -1,7 +1,7 @@
 """Steadier points of clips, whose future is known: no delay of the points.
 
 A parabola in time is fitted to the frames around each one (Savitzky and Golay 1964, here by the frames' own times), and
-its value there is the steadier point. Corrections larger than trembling fade out, so that blinks and lips keep their size.
+its value there is the steadier point. Corrections larger than trembling fade, so that blinks and lips keep their size.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def steady(window: NDArray[np.float64], times: NDArray[np.float64], at: int, uni
         first -= 1
     while last < min(len(times) - 1, at + REACH) and times[last + 1] - times[last] <= LONGEST_GAP_S:
         last += 1
-    now = window[at]
+    now: NDArray[np.float64] = window[at]
     if last - first < 3:
         return now
     offsets = tuple(np.round(times[first : last + 1] - times[at], 4).tolist())

@@ -95,5 +95,6 @@ class FeatureOptions:
         return bool(self.names or self.points or self.smooth != Smoothing.NONE)
 
 
+NO_FEATURES = FeatureOptions()
 FeaturesLike: TypeAlias = str | Iterable[str] | FeatureOptions
 """Names of features, as a string with commas or one after another, or options."""

@@ -15,7 +15,9 @@ from red_align.geometry import Points, angles_of
 FIRST = 17
 """The head has iBUG's points from here on: those of the jaw follow the outline, and have no fixed place on a head."""
 RIGID = (*range(27, 36), 36, 39, 42, 45, 48, 54)
-"""Points that the pose is fitted to: nose, corners of the eyes and of the mouth; lids, brows and lips move by themselves."""
+"""Points that the pose is fitted to: nose, corners of eyes and mouth; lids, brows and lips move by themselves."""
+LEAST_PX = 2.0
+"""Points that lie closer together are no face."""
 EYE_CORNERS_MM = 90.0
 """Assumed distance of the outer eye corners, that of adults on average: the unit of translation."""
 
@@ -40,7 +42,7 @@ def assumed_focal(width: int, height: int) -> float:
     return float(max(width, height))
 
 
-def head_pose(points: Points, width: int, height: int, focal_px: float = 0.0) -> Pose:
+def head_pose(points: Points, width: int, height: int, focal_px: float = 0.0) -> Pose | None:
     """The pose of one head.
 
     Args:
@@ -50,16 +52,21 @@ def head_pose(points: Points, width: int, height: int, focal_px: float = 0.0) ->
         focal_px: Focal length in pixels; 0 for ``assumed_focal``.
 
     Returns:
-        Angles in degrees and translation in millimetres; see Pose.
+        Angles in degrees and translation in millimetres; see Pose. None where the points are no face: not finite, or
+        all in one place.
     """
     focal = focal_px or assumed_focal(width, height)
     target = np.asarray(points, np.float64)[list(RIGID)]
+    if not np.isfinite(target).all() or float(np.ptp(target, axis=0).max()) < LEAST_PX:
+        return None
     source, inverse = _rigid()
     turn, shift = _start(target, inverse, focal, (width - 1) / 2.0, (height - 1) / 2.0)
     camera = np.array([[focal, 0.0, (width - 1) / 2.0], [0.0, focal, (height - 1) / 2.0], [0.0, 0.0, 1.0]])
-    _, turn, shift = cv2.solvePnP(source, target, camera, None, turn, shift, True, cv2.SOLVEPNP_ITERATIVE)
-    yaw, pitch, roll = angles_of(cv2.Rodrigues(turn)[0])
-    return Pose(yaw, pitch, roll, shift[:, 0], focal)
+    found, turned, shifted = cv2.solvePnP(source, target, camera, None, turn, shift, True, cv2.SOLVEPNP_ITERATIVE)
+    if not found or float(shifted[2, 0]) <= 0.0:
+        return None
+    yaw, pitch, roll = angles_of(np.asarray(cv2.Rodrigues(turned)[0], np.float64))
+    return Pose(yaw, pitch, roll, np.asarray(shifted[:, 0], np.float64), focal)
 
 
 def project(shape: NDArray[np.float64], pose: Pose, width: int, height: int) -> NDArray[np.float64]:
@@ -97,4 +104,4 @@ def _start(
     depth = focal / max(float(sizes.mean()), 1e-9)
     x, y = affine[:, 3]
     shift = np.array([[(x - cx) / focal * depth], [(y - cy) / focal * depth], [depth]])
-    return cv2.Rodrigues(rotation)[0], shift
+    return np.asarray(cv2.Rodrigues(rotation)[0], np.float64), shift

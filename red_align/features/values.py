@@ -103,7 +103,7 @@ class Alignment:
     """The similarity to the 112x112 picture that face recognition takes (ArcFace's template).
 
     Attributes:
-        matrix: float64 [2, 3], from pixels of the upright frame to pixels of the crop; (0, 0) is a pixel's centre in both.
+        matrix: float64 [2, 3], from pixels of the frame to those of the crop; (0, 0) is a pixel's centre in both.
         crop: The picture, a JPEG; empty where it was not asked for.
 
     Example:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,8 @@ COLUMNS = {
     "alignment": tuple(f"align_{i}" for i in range(6)),
 }
 """Columns of a table by the feature that they are of; ``align_0`` ... are the matrix row by row."""
+
+_NO_POSE, _NO_EXPRESSION, _NO_ALIGNMENT = ((math.nan,) * len(columns) for columns in COLUMNS.values())
 
 
 def pose_values(pose: Pose) -> PoseValues:
@@ -73,22 +76,25 @@ def features_from_values(face: FaceValues) -> dict[str, Any]:
     return found
 
 
-def columns_of(names: Sequence[str]) -> list[str]:
+def columns_of(names: Collection[str]) -> list[str]:
     """Columns of the features of these names, in the order of COLUMNS."""
     return [column for feature, columns in COLUMNS.items() if feature in names for column in columns]
 
 
-def cells(face: Face) -> Iterator[float]:
-    """The values of a face in its columns."""
-    if face.pose is not None:
+def cells(face: Face, names: Collection[str]) -> Iterator[float]:
+    """The values of a face in ``columns_of(names)``; NaN where it has none."""
+    if "pose" in names:
         pose = face.pose
-        yield from (pose.yaw, pose.pitch, pose.roll, *pose.translation.tolist(), pose.focal_px)
-    if face.expression is not None:
-        expression = face.expression
-        yield from (float(getattr(expression, name)) for name in (*_OPENINGS, *_STATES))
-        yield from (expression.coefficients[name] for name in COEFFICIENTS)
-    if face.alignment is not None:
-        yield from face.alignment.matrix.reshape(-1).tolist()
+        yield from _NO_POSE if pose is None else (pose.yaw, pose.pitch, pose.roll, *pose.translation, pose.focal_px)
+    if "expression" in names:
+        yield from _NO_EXPRESSION if face.expression is None else _expression_cells(face.expression)
+    if "alignment" in names:
+        yield from _NO_ALIGNMENT if face.alignment is None else face.alignment.matrix.reshape(-1).tolist()
+
+
+def _expression_cells(expression: Expression) -> Iterator[float]:
+    yield from (float(getattr(expression, name)) for name in (*_OPENINGS, *_STATES))
+    yield from (expression.coefficients[name] for name in COEFFICIENTS)
 
 
 def text(value: float) -> str:

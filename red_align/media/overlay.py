@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from fractions import Fraction
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
-import av
-import av.error
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from red_align.errors import InvalidRequest
 from red_align.frames import Face, FrameResult, VideoInfo
+from red_align.media.encoder import VideoEncoder
 from red_align.media.reader import DecodeLimits, open_media
+from red_align.schemes import scheme_of_count
 
 Image = NDArray[np.uint8]
 PICTURES = (".png", ".jpg", ".jpeg")
@@ -27,7 +26,15 @@ _FONT_PX = 640
 """Longer side of a picture that has the smallest lettering."""
 
 
-def draw(image: Image, result: FrameResult, *, scale: int = 1, boxes: bool = True, labels: bool = True) -> Image:
+def draw(
+    image: Image,
+    result: FrameResult,
+    *,
+    scale: int = 1,
+    boxes: bool = True,
+    labels: bool = True,
+    lines: bool = True,
+) -> Image:
     """Draw a frame's faces on a copy of it.
 
     Args:
@@ -36,9 +43,11 @@ def draw(image: Image, result: FrameResult, *, scale: int = 1, boxes: bool = Tru
         scale: Whole factor to enlarge the picture by, 1 or more.
         boxes: Whether to draw the box of each face.
         labels: Whether to write track id and score above each box.
+        lines: Whether to join the points of jaw, brows, nose, eyes and lips.
 
     Returns:
-        RGB uint8 [scale * H, scale * W, 3]; points are green where the model is sure of them, red where it is not.
+        RGB uint8 [scale * H, scale * W, 3]; points and lines are green where the model is sure of them, red where
+        it is not.
 
     Raises:
         InvalidRequest: The image is not RGB uint8 [H, W, 3], or the scale is below 1.
@@ -61,7 +70,7 @@ def draw(image: Image, result: FrameResult, *, scale: int = 1, boxes: bool = Tru
         canvas = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_CUBIC), np.uint8)
     unit = max(1.0, max(canvas.shape[:2]) / _FONT_PX)
     for face in result.faces:
-        _draw_face(canvas, face, scale, unit, boxes=boxes, labels=labels)
+        _draw_face(canvas, face, scale, unit, boxes=boxes, labels=labels, lines=lines)
     return canvas
 
 
@@ -87,7 +96,7 @@ class OverlayWriter:
         self._written = 0
         self._part.touch()  # FFmpeg would open it with the first frame only.
         try:
-            self._encoder = None if self._picture else _Encoder(self._part, video.frame_rate)
+            self._encoder = None if self._picture else VideoEncoder(self._part, video.frame_rate)
         except BaseException:
             self._part.unlink()
             raise
@@ -150,15 +159,16 @@ def write_overlay(clip: Path, results: Iterable[FrameResult], out: Path, limits:
         reader.close()
 
 
-def _draw_face(canvas: Image, face: Face, scale: int, unit: float, *, boxes: bool, labels: bool) -> None:
+def _draw_face(canvas: Image, face: Face, scale: int, unit: float, *, boxes: bool, labels: bool, lines: bool) -> None:
     box, width = face.box, max(1, round(unit))
     corners = [_pixel(np.array(p), scale) for p in ((box.x, box.y), (box.x + box.w, box.y + box.h))]
     if boxes:
         cv2.rectangle(canvas, corners[0], corners[1], _FRAME, width, cv2.LINE_AA, _SUB)
+    if lines:
+        _draw_lines(canvas, face, scale)
     radius = max(1.2, 0.012 * box.w * scale)
     for point, sure in zip(face.landmarks.points, face.landmarks.confidence, strict=True):
-        colour = tuple(float(c) for c in _UNSURE + (_SURE - _UNSURE) * float(sure))
-        cv2.circle(canvas, _pixel(point, scale), round(radius * 2**_SUB), colour, -1, cv2.LINE_AA, _SUB)
+        cv2.circle(canvas, _pixel(point, scale), round(radius * 2**_SUB), _colour(sure), -1, cv2.LINE_AA, _SUB)
     if labels:
         x, y = (v >> _SUB for v in corners[0])
         place = (x, max(y - round(4 * unit), round(10 * unit)))
@@ -166,39 +176,21 @@ def _draw_face(canvas: Image, face: Face, scale: int, unit: float, *, boxes: boo
         cv2.putText(canvas, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.4 * unit, _FRAME, width, cv2.LINE_AA)
 
 
+def _draw_lines(canvas: Image, face: Face, scale: int) -> None:
+    points, confidence = face.landmarks.points, face.landmarks.confidence
+    scheme = scheme_of_count(len(points))
+    width = max(1, round(0.006 * face.box.w * scale))
+    for contour in scheme.contours if scheme is not None else ():
+        for a, b in contour.segments:
+            colour = _colour((float(confidence[a]) + float(confidence[b])) / 2)
+            cv2.line(canvas, _pixel(points[a], scale), _pixel(points[b], scale), colour, width, cv2.LINE_AA, _SUB)
+
+
+def _colour(sure: float) -> tuple[float, ...]:
+    return tuple(float(c) for c in _UNSURE + (_SURE - _UNSURE) * float(sure))
+
+
 def _pixel(point: NDArray[np.floating], scale: int) -> tuple[int, int]:
     """A frame point in the enlarged picture, in OpenCV's fixed-point form."""
     x, y = (np.asarray(point, np.float64) + 0.5) * scale - 0.5
     return round(float(x) * 2**_SUB), round(float(y) * 2**_SUB)
-
-
-class _Encoder:
-    """H.264 in the container that the name asks for; frames keep their times."""
-
-    def __init__(self, path: Path, rate: float) -> None:
-        self._base = Fraction(1, 90_000)
-        self._last = -1
-        try:
-            self._container: Any = av.open(str(path), "w")
-            self._stream: Any = self._container.add_stream("libx264", rate=Fraction(rate or 25).limit_denominator(1001))
-        except (av.error.FFmpegError, ValueError) as error:
-            raise InvalidRequest(f"no overlay can be written as {path.suffix or 'a file without suffix'}") from error
-        self._stream.pix_fmt = "yuv420p"
-        self._stream.options = {"crf": "18", "preset": "fast"}
-        self._stream.codec_context.time_base = self._base
-
-    def write(self, image: Image, time_s: float) -> None:
-        image = image[: image.shape[0] // 2 * 2, : image.shape[1] // 2 * 2]  # 4:2:0 needs even sides.
-        if not self._stream.codec_context.is_open:
-            self._stream.height, self._stream.width = image.shape[:2]
-        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
-        self._last = max(round(time_s / self._base), self._last + 1)  # Containers take no time twice.
-        frame.pts, frame.time_base = self._last, self._base
-        self._container.mux(self._stream.encode(frame))
-
-    def close(self, *, finish: bool) -> None:
-        try:
-            if finish and self._last >= 0:
-                self._container.mux(self._stream.encode())
-        finally:
-            self._container.close()

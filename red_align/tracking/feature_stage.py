@@ -74,6 +74,11 @@ class FeatureStage:
         return self._subset or self._scheme
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the features that faces have after this step."""
+        return self._options.names
+
+    @property
     def delay(self) -> int:
         """Frames that an answer waits for."""
         return REACH if self._options.smooth == Smoothing.LOOK_AHEAD else 0
@@ -144,7 +149,9 @@ class FeatureStage:
         return replace(result, faces=faces) if faces else result
 
     def _steady_points(self, face: Face, at: int) -> NDArray[np.float64]:
-        points, times, place = [], [], 0
+        points: list[NDArray[np.float64]] = []
+        times: list[float] = []
+        place = 0
         for number, other in enumerate(self._waiting):
             same = next((f for f in other.faces if f.track_id == face.track_id), None)
             if (same is None or same.reacquired) and number > at:
@@ -167,7 +174,8 @@ class FeatureStage:
             points, confidence = face.landmarks.points, face.landmarks.confidence
             if options.wants("pose", "expression"):
                 pose = head_pose(points, *self._size, options.focal_px)
-                expression = self._expression(face, pose, result.time_s) if options.wants("expression") else None
+                wanted = options.wants("expression")
+                expression = self._expression(face, pose, result.time_s) if pose is not None and wanted else None
                 face = replace(face, pose=pose if options.wants("pose") else None, expression=expression)
             if subset is not None:
                 face = replace(face, landmarks=Landmarks(subset.points(points), subset.confidence(confidence)))
@@ -176,7 +184,7 @@ class FeatureStage:
 
     def _expression(self, face: Face, pose: Pose, time_s: float) -> Expression:
         known = self._known(face, time_s)
-        values = measures(frontal(face.landmarks.points, pose))
+        values = measures(frontal(face.landmarks.points, pose, *self._size))
         shares = coefficients(values, known.neutral.update(values, time_s - known.time_s))
         known.eyes.update(shares["eyeBlinkLeft"], shares["eyeBlinkRight"], time_s)
         known.time_s = time_s

@@ -9,7 +9,7 @@ from google.protobuf import any_pb2
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
-from red_align.errors import ClientTooSlow, GoingAway, RedAlignError, TooLarge, UnsupportedMedia
+from red_align.errors import ClientTooSlow, GoingAway, NotAcceptable, RedAlignError, TooLarge, UnsupportedMedia
 
 DOMAIN = "red-align"
 
@@ -33,7 +33,7 @@ _HTTP = {
     "DEADLINE_EXCEEDED": 504,
 }
 # Where HTTP has a sharper word than the code; it holds for what is derived from these as well.
-_HTTP_OF_CLASS: dict[type, int] = {TooLarge: 413, UnsupportedMedia: 415, ClientTooSlow: 408}
+_HTTP_OF_CLASS: dict[type, int] = {TooLarge: 413, UnsupportedMedia: 415, ClientTooSlow: 408, NotAcceptable: 406}
 
 
 def http_status(error: RedAlignError) -> int:

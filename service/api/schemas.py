@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from functools import cache
+from pathlib import Path
 from typing import Any, Literal, NotRequired, get_args, get_origin, get_type_hints, is_typeddict
 
-from pydantic import BaseModel, Field, create_model
+from pydantic import BaseModel, Field, TypeAdapter, create_model
 
-from red_align.media.shapes import AlignValues
+import red_align.formats
+from red_align.formats.schema import SCHEMA_NAMES
+from red_align.media.shapes import AlignValues, EndValues, FrameValues, VideoValues
 
 
 @cache
@@ -83,6 +87,14 @@ class FeaturesModel(BaseModel):
     coefficients: list[str] = Field(description="Names of an expression's coefficients")
 
 
+class ContourModel(BaseModel):
+    """A line of a face."""
+
+    name: str = Field(description="Such as jaw.")
+    points: list[int] = Field(description="Indices of the points that it joins, in order.")
+    closed: bool = Field(description="Whether its last point joins its first.")
+
+
 class InfoModel(BaseModel):
     """What this service is."""
 
@@ -92,6 +104,7 @@ class InfoModel(BaseModel):
     scheme: str
     num_points: int
     mean_shape: list[float] = Field(description="Mean face in pixels of the 128x128 crop: x0, y0, x1, y1, ...")
+    contours: list[ContourModel] = Field(description="Which points lines join.")
     limits: LimitsModel
     tracking: TrackingModel
     features: FeaturesModel
@@ -116,3 +129,48 @@ class ErrorModel(BaseModel):
     """The body of every error."""
 
     error: ErrorInfoModel
+
+
+class HeaderLine(BaseModel):
+    """The first line of NDJSON."""
+
+    type: Literal["header"]
+    scheme: str = Field(description="Name of the point scheme.")
+    video: model_of(VideoValues)  # type: ignore[valid-type]
+
+
+class FrameLine(model_of(FrameValues)):  # type: ignore[misc]
+    """The line of a frame; ``error`` for one that has no points but a reason."""
+
+    type: Literal["frame", "error"]
+
+
+class EndLine(model_of(EndValues)):  # type: ignore[misc]
+    """The last line."""
+
+    type: Literal["end"]
+
+
+def published_schema(name: str) -> dict[str, Any]:
+    """The JSON Schema that is published under a name; the library's files must be the same.
+
+    Args:
+        name: ``align`` or ``ndjson``.
+    """
+    kinds = {"align": AlignModel, "ndjson": HeaderLine | FrameLine | EndLine}
+    titles = {"align": "A JSON answer of RED Align", "ndjson": "A line of an NDJSON answer of RED Align"}
+    schema = TypeAdapter(kinds[name]).json_schema(mode="serialization")
+    head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": titles[name]}
+    return {**schema, **head, "description": schema.get("description", "")}
+
+
+def write_schemas() -> None:
+    """Write the library's files anew: ``python -m service.api.schemas``."""
+    folder = Path(red_align.formats.__file__).with_name("schemas")
+    for name in SCHEMA_NAMES:
+        text = json.dumps(published_schema(name), indent=2, ensure_ascii=False)
+        (folder / f"{name}.schema.json").write_text(text + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    write_schemas()

@@ -11,9 +11,9 @@ import anyio
 
 from red_align.crop import Picture
 from red_align.errors import RedAlignError
+from red_align.formats.base import Writer
 from red_align.frames import Frame, FrameResult, StreamEnd, VideoInfo
 from red_align.media.reader import Reader
-from red_align.media.writers import Writer
 from red_align.tracking.state import TrackerState
 from red_align.tracking.tracker import Tracker
 from service.observability.metrics import Metrics

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from red_align.features.options import FeatureOptions
+from red_align.features.options import NO_FEATURES, FeatureOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class StreamOptions:
     stream_id: str = ""
     resume_token: str = ""
     tenant: str = ""
-    features: FeatureOptions = FeatureOptions()
+    features: FeatureOptions = NO_FEATURES
 
 
 @dataclass(frozen=True, slots=True)

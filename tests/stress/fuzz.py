@@ -67,6 +67,14 @@ def clips(server: RunningServer) -> tuple[int, list[str]]:
     return count, wrong
 
 
+def mangle(data: bytes, changes: list[tuple[int, int]], keep: float) -> bytes:
+    """The first part of the data, with bytes changed."""
+    out = bytearray(data[: max(1, int(len(data) * keep))])
+    for at, value in changes:
+        out[at % len(out)] = value
+    return bytes(out)
+
+
 def parsers() -> list[tuple[str, Callable[[], None]]]:
     """Everything in this process that takes bytes from outside; anything but our own errors is a failure."""
     limits = DecodeLimits(max_frame_pixels=200_000)
@@ -82,12 +90,6 @@ def parsers() -> list[tuple[str, Callable[[], None]]]:
         suppress_health_check=list(HealthCheck),
     )
     spots = st.lists(st.tuples(st.integers(0, 1 << 20), st.integers(0, 255)), max_size=8)
-
-    def mangle(data: bytes, changes: list[tuple[int, int]], keep: float) -> bytes:
-        out = bytearray(data[: max(1, int(len(data) * keep))])
-        for at, value in changes:
-            out[at % len(out)] = value
-        return bytes(out)
 
     @config
     @given(st.sampled_from(pictures), spots, st.floats(0.05, 1.0))

@@ -13,7 +13,8 @@ from starlette.responses import Response
 from red_align.errors import NotReady
 from red_align.features.options import FeatureOptions
 from red_align.features.subsets import subset_of
-from red_align.media.writers import WRITERS
+from red_align.formats.base import Format
+from red_align.formats.names import FORMATS, OVERLAY, format_of_accept
 from service.api.rest.body import receive
 from service.api.rest.names import check_query
 from service.api.rest.streaming import OwningStream
@@ -22,10 +23,12 @@ from service.dataplane import MAX_STRIDE, DataPlane
 from service.observability.logs import set_stream_id
 from service.streams.options import ClipOptions
 from service.streams.registry import MAX_STREAM_ID
-from service.streams.spool import Spool, open_spool
+from service.streams.spool import Spool, open_spool, run_in_thread
 
 router = APIRouter(dependencies=[Depends(check_query)])
-MEDIA_TYPES = {"json": "application/json", "ndjson": "application/x-ndjson"}
+FormatName = Literal["json", "ndjson", "csv", "parquet", "pts", "vtt", "srt"]
+SERVED = tuple(form for form in FORMATS.values() if form.name != OVERLAY)
+"""Formats of answers; overlays need the frames, which the client has."""
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 _MULTIPART = {
     "schema": {
@@ -49,23 +52,25 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
         "description": "Results, written while the clip decodes.",
         "headers": {
             "X-Red-Complete": {
-                "description": "CSV only: true, or false when part of the clip could not be read.",
+                "description": "All but JSON and NDJSON: true, or false when part of the clip could not be read.",
                 "schema": {"type": "string", "enum": ["true", "false"]},
             }
         },
         "content": {
-            "application/x-ndjson": {"schema": {"type": "string"}},
-            "text/csv": {"schema": {"type": "string"}},
+            form.media_type.partition(";")[0]: _BINARY if form.binary else {"schema": {"type": "string"}}
+            for form in SERVED[1:]
         },
     },
     400: {"model": ErrorModel, "description": "The request or its file is wrong."},
     401: {"model": ErrorModel, "description": "No valid API key or token, where the service asks for one."},
+    406: {"model": ErrorModel, "description": "None of the types in Accept can be answered."},
     408: {"model": ErrorModel, "description": "The upload stopped arriving."},
     409: {"model": ErrorModel, "description": "Another request is sending to the stream of this id."},
     413: {"model": ErrorModel, "description": "The upload or its frames exceed a limit."},
     415: {"model": ErrorModel, "description": "Neither a video nor an image by its content type."},
     429: {"model": ErrorModel, "description": "A bound is reached; try again later."},
     500: {"model": ErrorModel, "description": "A fault of the service."},
+    501: {"model": ErrorModel, "description": "The service lacks a package for this format."},
     503: {"model": ErrorModel, "description": "The service is starting or going away."},
 }
 
@@ -73,7 +78,9 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
 @router.post("/align", responses=RESPONSES, openapi_extra=REQUEST_BODY, response_class=Response)
 async def align(
     request: Request,
-    format: Annotated[Literal["json", "ndjson", "csv"], Query(description="Form of the answer.")] = "json",
+    format: Annotated[
+        FormatName | None, Query(description="Form of the answer; without it that of the Accept header, else json.")
+    ] = None,
     max_faces: Annotated[int, Query(ge=1, description="Faces to follow at once.")] = 1,
     stride: Annotated[int, Query(ge=1, le=MAX_STRIDE, description="Answer every stride-th frame only.")] = 1,
     parallel: Annotated[
@@ -108,23 +115,31 @@ async def align(
     set_stream_id(stream_id)
     wanted = FeatureOptions.of(features, points, smooth, focal_px)
     scheme = dataplane.engine.info.scheme
-    writer = WRITERS[format](subset_of(wanted.points, scheme) or scheme, wanted.names)
+    form = FORMATS[format] if format is not None else format_of_accept(request.headers.get("accept", ""), SERVED)
+    points_of = subset_of(wanted.points, scheme) or scheme
+    writer = await run_in_thread(lambda: form.make(points_of, wanted.names))  # It may import much.
     async with AsyncExitStack() as stack:
         upload = await stack.enter_async_context(dataplane.upload(tenant))
         token = await receive(request, upload, dataplane.settings.max_upload_bytes, dataplane.upload_limits)
         options = ClipOptions(max_faces, stream_id, token, tenant, wanted, stride, resume, parallel)
         run = await stack.enter_async_context(dataplane.clip(await upload.finish(), options))
-        if format == "csv":
-            rows = await stack.enter_async_context(open_spool(dataplane.settings.temp_dir))
-            await _spool_csv(request, run.pieces(writer), rows)
-            headers = {"X-Red-Complete": str(run.end.complete).lower()}
-            return OwningStream(rows.pieces(), stack.pop_all(), "text/csv; charset=utf-8", headers)
-        await run.begin()  # A full engine has a status of its own, which no half answer can have.
-        return OwningStream(run.pieces(writer), stack.pop_all(), MEDIA_TYPES[format])
+        if form.tells_end:
+            await run.begin()  # A full engine has a status of its own, which no half answer can have.
+            return OwningStream(run.pieces(writer), stack.pop_all(), form.media_type)
+        spool = await stack.enter_async_context(open_spool(dataplane.settings.temp_dir))
+        await _spool(request, run.pieces(writer), spool)
+        return OwningStream(spool.pieces(), stack.pop_all(), form.media_type, _headers(form, run.end.complete))
 
 
-async def _spool_csv(request: Request, pieces: AsyncGenerator[bytes], out: Spool) -> None:
-    """The header reports completeness and goes before the rows, so the rows wait in a file."""
+def _headers(form: Format, complete: bool) -> dict[str, str]:
+    headers = {"X-Red-Complete": str(complete).lower()}
+    if form.binary:
+        headers["Content-Disposition"] = f'attachment; filename="landmarks{form.suffixes[0]}"'
+    return headers
+
+
+async def _spool(request: Request, pieces: AsyncGenerator[bytes], out: Spool) -> None:
+    """The header reports completeness and goes before the rest, so the rest waits in a file."""
     async with aclosing(pieces):
         async for piece in pieces:
             if await request.is_disconnected():  # Nothing is sent yet, so nothing else would show it.

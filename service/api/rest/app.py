@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
@@ -15,6 +16,8 @@ from starlette.responses import JSONResponse, Response
 
 from red_align import __version__
 from red_align.errors import InvalidRequest, NotReady, RedAlignError
+from red_align.formats.schema import SCHEMA_NAMES, schema_bytes
+from red_align.names import unknown
 from service.api.errors import http_body, http_status
 from service.api.info import info_values
 from service.api.rest.align import router
@@ -26,6 +29,8 @@ from service.observability.tracing import trace_app
 from service.web.pages import page_router
 
 log = logging.getLogger(__name__)
+SCHEMAS = {name: schema_bytes(name) for name in SCHEMA_NAMES}
+_NO_SCHEMA: dict[int | str, dict[str, Any]] = {404: {"model": ErrorModel, "description": "There is no such schema."}}
 _RETRY = {"Retry-After": "1"}
 _HEADERS = {408: {"Connection": "close"}, 429: _RETRY, 503: _RETRY, 401: {"WWW-Authenticate": "Bearer"}}
 
@@ -55,6 +60,7 @@ def create_app(dataplane: DataPlane, *routers: APIRouter) -> FastAPI:
     _add_health(app, dataplane)
     if pages:
         app.include_router(page_router())
+    _add_schemas(app)
     if not pages and dataplane.auth.asks:
         _describe_to_tenants(app, dataplane)
     app.add_exception_handler(RedAlignError, _domain_error)
@@ -109,6 +115,16 @@ def _add_health(app: FastAPI, dataplane: DataPlane) -> None:
         return info_values(dataplane)
 
 
+def _add_schemas(app: FastAPI) -> None:
+    """The JSON Schemas of answers: files of the library, which describe nothing that a key would hide."""
+
+    @app.get("/v1/schema/{name}", summary="JSON Schema of answers: align, or ndjson (one line).", responses=_NO_SCHEMA)
+    async def schema(name: str) -> Response:
+        if name not in SCHEMAS:
+            raise HTTPException(404, unknown("schema", name, SCHEMAS))
+        return Response(SCHEMAS[name], media_type="application/schema+json")
+
+
 def _describe_to_tenants(app: FastAPI, dataplane: DataPlane) -> None:
     """OpenAPI where no pages are shown: for those with a key."""
 
@@ -132,8 +148,14 @@ async def _domain_error(request: Request, error: Exception) -> Response:
 
 async def _invalid_query(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    wrong = [f"{'.'.join(str(p) for p in e['loc'][1:])}: {e['msg']}" for e in error.errors()]
-    return _answer(request, InvalidRequest("; ".join(wrong)))
+    return _answer(request, InvalidRequest("; ".join(map(_wrong_value, error.errors()))))
+
+
+def _wrong_value(error: dict[str, Any]) -> str:
+    """What is wrong with a query parameter; of one that takes words the nearest of them."""
+    name = ".".join(str(part) for part in error["loc"][1:])
+    words = re.findall(r"'(\w+)'", error["ctx"]["expected"]) if error["type"] == "literal_error" else []
+    return unknown(name, str(error["input"]), words) if words else f"{name}: {error['msg']}"
 
 
 async def _http_error(_: Request, error: Exception) -> Response:

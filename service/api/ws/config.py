@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from red_align.errors import ConfigExpected, InvalidRequest
 from red_align.features.options import FeatureOptions
-from service.api.rest.names import unknown
+from red_align.names import unknown
 from service.streams.options import LiveFlow, StreamOptions
 from service.streams.registry import MAX_STREAM_ID
 

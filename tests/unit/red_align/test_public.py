@@ -15,6 +15,7 @@ import pytest
 
 import red_align
 
+USUAL_ADDRESS = "127.0.0.1:8081"
 NAMES = [name for name in red_align.__all__ if name != "__version__"]
 FUNCTIONS = [name for name in NAMES if inspect.isfunction(getattr(red_align, name))]
 CLASSES = [name for name in NAMES if inspect.isclass(getattr(red_align, name))]
@@ -48,7 +49,7 @@ def test_the_lists_of_names_agree() -> None:
     assert sorted(typed) == sorted(NAMES)
     assert red_align.__all__ == sorted(red_align.__all__)
     assert set(red_align.__all__) <= set(dir(red_align))
-    assert set(FUNCTIONS) == {"align", "draw", "load_engine", "track"}
+    assert set(FUNCTIONS) == {"align", "draw", "load_engine", "save", "track"}
     assert set(FUNCTIONS + CLASSES) == set(NAMES)
 
 
@@ -100,11 +101,15 @@ def test_every_field_of_a_class_is_documented_and_typed(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_examples_run(name: str, example_files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(example_files)
+def test_the_examples_run(name: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(request.getfixturevalue("example_files"))
     found = doctest.DocTestFinder(exclude_empty=True).find(getattr(red_align, name), name, globs={})
     runner = doctest.DocTestRunner(optionflags=doctest.FAIL_FAST)
     for test in found:
+        for example in test.examples:
+            if USUAL_ADDRESS in example.source:  # Clients find a real server there.
+                address = request.getfixturevalue("server").grpc
+                example.source = example.source.replace(USUAL_ADDRESS, address)
         runner.run(test)
     assert runner.tries >= 2, "an example imports the library and uses it"
     assert runner.failures == 0

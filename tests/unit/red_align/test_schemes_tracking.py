@@ -255,3 +255,12 @@ def test_frames_that_lie_apart_may_differ_more() -> None:
     for likeness, next_frame, apart in ((0.8, False, False), (0.6, True, False), (0.3, True, True)):
         other = np.array([likeness, np.sqrt(1 - likeness**2), 0, 0], np.float32)
         assert (is_identity_switch(one, other, 0.04), is_identity_switch(one, other, 1.0)) == (next_frame, apart)
+
+
+@pytest.mark.parametrize("scheme", [IBUG68, IBUG7], ids=lambda scheme: scheme.name)
+def test_contours_join_points_of_the_face_alike_on_both_sides(scheme: PointScheme) -> None:
+    segments = {frozenset(pair) for contour in scheme.contours for pair in contour.segments}
+    assert {scheme.mirror[i] for pair in segments for i in pair} <= set(range(scheme.num_points))
+    assert {frozenset(scheme.mirror[i] for i in pair) for pair in segments} == segments
+    closed = {contour.name: len(contour.segments) for contour in scheme.contours if contour.closed}
+    assert closed == ({"right eye": 6, "left eye": 6, "outer lips": 12, "inner lips": 8} if scheme is IBUG68 else {})

@@ -10,9 +10,10 @@ import pytest
 
 from red_align.engine.base import StepRequest, StepResult
 from red_align.errors import NotReady, RedAlignError
+from red_align.formats.base import Writer
+from red_align.formats.json_text import JsonWriter, NdjsonWriter
 from red_align.frames import Frame
 from red_align.media.reader import DecodeLimits, Reader, open_media
-from red_align.media.writers import JsonWriter, NdjsonWriter, Writer
 from red_align.schemes import IBUG68
 from red_align.tracking.tracker import Tracker
 from service.streams.clip import ClipRun

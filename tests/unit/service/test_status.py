@@ -16,7 +16,9 @@ def test_every_error_is_mapped_and_both_sides_agree(cls: type[RedAlignError]) ->
     status = grpc_status(error)
     assert (status.code.name, status.details) == (error.code, "what happened")
     assert 400 <= http_status(error) < 600
-    assert (http_status(error) >= 500) == (error.code in ("INTERNAL", "UNAVAILABLE", "UNKNOWN", "DATA_LOSS"))
+    assert (http_status(error) >= 500) == (
+        error.code in ("INTERNAL", "UNAVAILABLE", "UNKNOWN", "DATA_LOSS", "UNIMPLEMENTED")
+    )
     info = error_details_pb2.ErrorInfo()
     rich = status_pb2.Status.FromString(dict(status.trailing_metadata)["grpc-status-details-bin"])
     assert (rich.code, rich.message) == (status.code.value[0], "what happened")

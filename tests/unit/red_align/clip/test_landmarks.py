@@ -12,9 +12,9 @@ from PIL import Image as Pillow
 
 from red_align.clip.landmarks import ClipLandmarks, Columns, align
 from red_align.clip.tracking import track
+from red_align.formats.openface import CsvWriter
 from red_align.frames import Face, FrameResult, FrameStatus, Landmarks, StreamEnd, VideoInfo
 from red_align.geometry import FaceBox
-from red_align.media.writers import CsvWriter
 from red_align.schemes import IBUG68
 from tests.support.media import astronaut, carphone_frames, carphone_path, png, write_video
 

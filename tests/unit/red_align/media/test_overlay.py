@@ -15,6 +15,7 @@ from red_align.errors import InvalidRequest, UnreadableMedia
 from red_align.frames import Face, FrameResult, Landmarks, VideoInfo
 from red_align.geometry import FaceBox
 from red_align.media.overlay import OverlayWriter, draw, write_overlay
+from red_align.schemes import IBUG68
 from tests.support.media import Image, carphone_frames, write_video
 
 GREY = np.full((120, 160, 3), 100, np.uint8)
@@ -51,6 +52,40 @@ def test_a_point_is_green_where_it_is_sure_and_red_where_it_is_not() -> None:
     drawn = draw(GREY, result_with([(60, 60), (100, 60)], [1.0, 0.0]), boxes=False, labels=False)
     assert drawn[60, 60].tolist() == [64, 255, 96]
     assert drawn[60, 100].tolist() == [255, 64, 64]
+
+
+def test_lines_join_the_points_of_a_face_and_can_be_left_out() -> None:
+    points = IBUG68.mean_shape * 0.9
+    face = Face(0, FaceBox.around(points), 0.9, Landmarks(points, np.full(68, 1.0)))
+    result = FrameResult(0, 0.0, faces=(face,))
+    lined, plain = (
+        changed(draw(GREY, result, scale=8, boxes=False, labels=False, lines=lines), 8) for lines in (True, False)
+    )
+    middle_of_bridge = (points[27] + points[28]) / 2
+    between_eyes = (points[39] + points[42]) / 2 + (0, -4)
+    for (x, y), drawn in ((middle_of_bridge, True), (between_eyes, False)):
+        row, column = round((y + 0.5) * 8), round((x + 0.5) * 8)
+        assert lined[row - 3 : row + 4, column - 3 : column + 4].any() == drawn
+        assert not plain[row - 3 : row + 4, column - 3 : column + 4].any()
+
+
+def test_a_line_has_the_colour_of_its_ends() -> None:
+    points = IBUG68.mean_shape * 0.9
+    confidence = np.ones(68)
+    confidence[27:31] = 0.0
+    face = Face(0, FaceBox.around(points), 0.9, Landmarks(points, confidence))
+    drawn = draw(GREY, FrameResult(0, 0.0, faces=(face,)), scale=8, boxes=False, labels=False)
+    row, column = np.round(((points[27] + points[28]) / 2 + 0.5)[::-1] * 8).astype(int)
+    red, green, _ = drawn[row - 2 : row + 3, column - 2 : column + 3].reshape(-1, 3).astype(int).T
+    assert (red - green).max() > 150
+
+
+def test_frames_of_another_size_are_drawn_in_that_of_the_first(tmp_path: Path) -> None:
+    with OverlayWriter(tmp_path / "out.mp4", VideoInfo(640, 480, 25.0)) as overlay:
+        for index, size in enumerate(((480, 640), (240, 320))):
+            overlay.frame(np.full((*size, 3), 90, np.uint8), FrameResult(index, index / 25))
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        assert [frame.to_ndarray(format="rgb24").shape for frame in container.decode(video=0)] == [(480, 640, 3)] * 2
 
 
 def test_box_and_label_are_drawn_where_they_are_wanted() -> None:

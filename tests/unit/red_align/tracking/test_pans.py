@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from red_align.clip.landmarks import Columns
+from red_align.formats.openface import CsvWriter
 from red_align.frames import Frame, FrameResult, StreamEnd, VideoInfo
 from red_align.media.serialization import frame_from_values, frame_values
-from red_align.media.writers import CsvWriter
 from red_align.schemes import IBUG68
 from red_align.tracking.options import TrackingOptions
 from red_align.tracking.state import TrackerState

@@ -1,0 +1,1 @@
+"""What touches gRPC and protobuf: connections, messages, and what the status of a call means."""

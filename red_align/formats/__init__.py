@@ -1,0 +1,1 @@
+"""Forms in which results are written: JSON, NDJSON, CSV, Parquet, ``.pts``, subtitles, overlays; and ``save``."""
