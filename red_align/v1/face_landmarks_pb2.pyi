@@ -286,7 +286,7 @@ class GetInfoRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetInfoResponse(_message.Message):
-    __slots__ = ("version", "contract_version", "model", "scheme", "num_points", "mean_shape", "limits", "tracking", "features")
+    __slots__ = ("version", "contract_version", "model", "scheme", "num_points", "mean_shape", "limits", "tracking", "features", "contours")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     CONTRACT_VERSION_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
@@ -296,6 +296,7 @@ class GetInfoResponse(_message.Message):
     LIMITS_FIELD_NUMBER: _ClassVar[int]
     TRACKING_FIELD_NUMBER: _ClassVar[int]
     FEATURES_FIELD_NUMBER: _ClassVar[int]
+    CONTOURS_FIELD_NUMBER: _ClassVar[int]
     version: str
     contract_version: int
     model: Model
@@ -305,7 +306,18 @@ class GetInfoResponse(_message.Message):
     limits: Limits
     tracking: Tracking
     features: Features
-    def __init__(self, version: _Optional[str] = ..., contract_version: _Optional[int] = ..., model: _Optional[_Union[Model, _Mapping]] = ..., scheme: _Optional[str] = ..., num_points: _Optional[int] = ..., mean_shape: _Optional[_Iterable[float]] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ..., tracking: _Optional[_Union[Tracking, _Mapping]] = ..., features: _Optional[_Union[Features, _Mapping]] = ...) -> None: ...
+    contours: _containers.RepeatedCompositeFieldContainer[Contour]
+    def __init__(self, version: _Optional[str] = ..., contract_version: _Optional[int] = ..., model: _Optional[_Union[Model, _Mapping]] = ..., scheme: _Optional[str] = ..., num_points: _Optional[int] = ..., mean_shape: _Optional[_Iterable[float]] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ..., tracking: _Optional[_Union[Tracking, _Mapping]] = ..., features: _Optional[_Union[Features, _Mapping]] = ..., contours: _Optional[_Iterable[_Union[Contour, _Mapping]]] = ...) -> None: ...
+
+class Contour(_message.Message):
+    __slots__ = ("name", "points", "closed")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    POINTS_FIELD_NUMBER: _ClassVar[int]
+    CLOSED_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    points: _containers.RepeatedScalarFieldContainer[int]
+    closed: bool
+    def __init__(self, name: _Optional[str] = ..., points: _Optional[_Iterable[int]] = ..., closed: _Optional[bool] = ...) -> None: ...
 
 class Features(_message.Message):
     __slots__ = ("names", "points", "smooth", "coefficients")

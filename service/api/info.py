@@ -30,6 +30,9 @@ def info_values(dataplane: DataPlane) -> dict[str, Any]:
         "scheme": model.scheme.name,
         "num_points": model.scheme.num_points,
         "mean_shape": np.round(model.scheme.mean_shape.reshape(-1), 3).tolist(),
+        "contours": [
+            {"name": each.name, "points": list(each.points), "closed": each.closed} for each in model.scheme.contours
+        ],
         "limits": {
             "max_faces": settings.max_faces,
             "max_upload_bytes": settings.max_upload_bytes,

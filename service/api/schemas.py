@@ -87,6 +87,14 @@ class FeaturesModel(BaseModel):
     coefficients: list[str] = Field(description="Names of an expression's coefficients")
 
 
+class ContourModel(BaseModel):
+    """A line of a face."""
+
+    name: str = Field(description="Such as jaw.")
+    points: list[int] = Field(description="Indices of the points that it joins, in order.")
+    closed: bool = Field(description="Whether its last point joins its first.")
+
+
 class InfoModel(BaseModel):
     """What this service is."""
 
@@ -96,6 +104,7 @@ class InfoModel(BaseModel):
     scheme: str
     num_points: int
     mean_shape: list[float] = Field(description="Mean face in pixels of the 128x128 crop: x0, y0, x1, y1, ...")
+    contours: list[ContourModel] = Field(description="Which points lines join.")
     limits: LimitsModel
     tracking: TrackingModel
     features: FeaturesModel

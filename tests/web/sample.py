@@ -77,10 +77,10 @@ def _paste(image: Image, portrait: Image, matrix: NDArray[np.float64]) -> None:
     mask: NDArray[Any] = np.zeros((512, 512), np.float32)
     x = _CENTRE[0] if portrait is astronaut() else 511 - _CENTRE[0]
     cv2.ellipse(mask, (int(x), 162), (118, 132), 0, 0, 360, 1.0, -1)
-    mask = cv2.GaussianBlur(mask, (0, 0), 10)
+    soft = cv2.GaussianBlur(mask, (0, 0), 10)
     size = (WIDTH, HEIGHT)
     shown = cv2.warpPerspective(portrait, matrix, size, flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REPLICATE)
-    share = cv2.warpPerspective(mask, matrix, size)[..., None]
+    share = cv2.warpPerspective(soft, matrix, size)[..., None]
     image[:] = np.asarray(image * (1 - share) + shown * share, np.uint8)
 
 

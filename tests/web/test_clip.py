@@ -107,6 +107,9 @@ def test_downloads_are_the_answers_of_the_api(page: Page, server: RunningServer)
     assert json.loads(downloaded("json")) == api(server, SAMPLE).json()
     assert downloaded("ndjson") == api(server, SAMPLE, "ndjson").content
     assert downloaded("csv") == api(server, SAMPLE, "csv").content
+    assert {"parquet", "pts", "vtt", "srt"} <= set(
+        page.locator(".downloads button").evaluate_all("(all) => all.map((each) => each.dataset.format)")
+    )
 
 
 def test_the_overlay_is_recorded_as_a_video(page: Page) -> None:

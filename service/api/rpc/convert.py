@@ -100,11 +100,12 @@ def video_message(video: VideoInfo) -> pb.VideoInfo:
 
 def info_message(values: dict[str, Any]) -> pb.GetInfoResponse:
     """The values of service.api.info as a message; field names are the same."""
-    plain = {k: v for k, v in values.items() if k not in ("model", "limits", "tracking", "features")}
+    plain = {k: v for k, v in values.items() if k not in ("model", "limits", "tracking", "features", "contours")}
     return pb.GetInfoResponse(
         model=pb.Model(**values["model"]),
         limits=pb.Limits(**values["limits"]),
         tracking=pb.Tracking(**values["tracking"]),
         features=pb.Features(**values["features"]),
+        contours=[pb.Contour(**each) for each in values["contours"]],
         **plain,
     )

@@ -44,7 +44,9 @@ export async function getAbilities() {
     const api = await (await call("/openapi.json")).json();
     const parameters = api.paths["/align"].post.parameters;
     const named = (name) => parameters.find((each) => each.name === name);
-    return { formats: named("format")?.schema.enum ?? ["json"], features: Boolean(named("features")) };
+    const schema = named("format").schema;
+    const formats = [schema, ...(schema.anyOf ?? [])].flatMap((each) => each.enum ?? []);
+    return { formats, features: Boolean(named("features")) };
   } catch (error) {
     if (error instanceof ServiceError) return { formats: ["json", "ndjson", "csv"], features: false };
     throw error;

@@ -7,7 +7,6 @@ import { html, render, useCallback, useEffect, useReducer, useRef, useState } fr
 import { openMedia } from "./media.js";
 import { Player } from "./player.js";
 import { Run } from "./run.js";
-import { contoursOf } from "./scheme.js";
 import { Timeline } from "./timeline.js";
 
 const LOOK_AGAIN_MS = 2000;
@@ -56,7 +55,7 @@ function App() {
   const shown = useRef({}); // {run, player} or {camera}
   const [picture, overlay, stage] = [useRef(null), useRef(null), useRef(null)];
   const { run, player, camera } = shown.current;
-  const contours = contoursOf(info);
+  const contours = info?.contours ?? NONE;
 
   const report = useCallback((error) => setProblem({ text: sentence(error), reason: error.reason }), []);
 

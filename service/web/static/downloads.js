@@ -8,6 +8,8 @@ const FORMATS = {
   csv: { label: "CSV" },
   parquet: { label: "Parquet" },
   pts: { label: ".pts (zip)", suffix: "zip" },
+  vtt: { label: "WebVTT" },
+  srt: { label: "SubRip" },
   mp4: { label: "Overlay MP4" },
 };
 
@@ -17,7 +19,7 @@ function asJson({ header, frames, end }) {
 
 // What can be downloaded here: forms that came with the points, and others that the service gives.
 export function formatsOf(abilities) {
-  const others = ["csv", "parquet", "pts", "mp4"].filter((name) => abilities.formats.includes(name));
+  const others = ["csv", "parquet", "pts", "vtt", "srt", "mp4"].filter((name) => abilities.formats.includes(name));
   return ["json", "ndjson", ...others].map((name) => ({ name, label: FORMATS[name].label }));
 }
 

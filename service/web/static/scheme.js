@@ -1,23 +1,4 @@
-// Which points of a scheme join to lines, and what is measured between points.
-
-// Runs of points, 0-based; `closed` joins the last to the first. The service's own table is taken where it gives one.
-const range = (from, to) => Array.from({ length: to - from + 1 }, (_, i) => from + i);
-const IBUG68 = [
-  { name: "jaw", points: range(0, 16), closed: false },
-  { name: "right_brow", points: range(17, 21), closed: false },
-  { name: "left_brow", points: range(22, 26), closed: false },
-  { name: "nose_bridge", points: range(27, 30), closed: false },
-  { name: "nose_base", points: range(31, 35), closed: false },
-  { name: "right_eye", points: range(36, 41), closed: true },
-  { name: "left_eye", points: range(42, 47), closed: true },
-  { name: "outer_lips", points: range(48, 59), closed: true },
-  { name: "inner_lips", points: range(60, 67), closed: true },
-];
-
-export function contoursOf(info) {
-  if (info?.contours?.length) return info.contours;
-  return info?.scheme === "ibug68" ? IBUG68 : [];
-}
+// What is measured between the points of a face.
 
 const point = (face, i) => [face.landmarks[2 * i], face.landmarks[2 * i + 1]];
 const distance = (face, i, j) => Math.hypot(...point(face, i).map((value, k) => value - point(face, j)[k]));
