@@ -64,7 +64,7 @@ def test_a_camera_that_is_gone_and_back_goes_on_with_its_faces(h264: Path) -> No
 
 
 def test_another_face_after_a_gap_is_another_track(h264: Path, tmp_path: Path) -> None:
-    port, woman = free_port(), np.ascontiguousarray(cv2.resize(astronaut()[:240, 80:374], (176, 144)))
+    port, woman = free_port(), np.asarray(cv2.resize(astronaut()[:240, 80:374], (176, 144)), np.uint8)
     other = write_h264(tmp_path / "other.h264", (woman,) * 50)
     with ExitStack() as first, ExitStack() as second:
         url = first.enter_context(rtsp_server(h264, port))
