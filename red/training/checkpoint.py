@@ -14,6 +14,10 @@ from red.models.edge.network import RedNetwork
 from red.models.presets import preset_from_dict
 
 NAME = "checkpoint.pt"
+CLASSIFIER = "f_cls."
+"""Names of the weights that tell people apart, in training alone."""
+MOST_BYTES = 10_000_000
+"""Of a file in the repository."""
 HELD = "held.pt"
 """The checkpoint from before the rate fell: copied over NAME, a longer run goes on from it."""
 
@@ -66,9 +70,17 @@ def load_checkpoint(
 
 
 def save_weights(checkpoint: Path, out: Path) -> None:
-    """Keep of a checkpoint what a later run begins from (``--init``): preset, step and averaged weights."""
+    """Keep of a checkpoint what a later run begins from (``--init``): preset, step and averaged weights.
+
+    Where they would take more than MOST_BYTES they are kept in half precision and without the identity classifier,
+    which every run learns anew: points then move by less than a tenth of a pixel.
+    """
     values = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    torch.save({key: values[key] for key in ("preset", "step", "average")}, out)
+    kept = {key: values[key] for key in ("preset", "step", "average")}
+    if sum(value.nbytes for value in kept["average"].values()) > MOST_BYTES:
+        average = {name: value for name, value in kept["average"].items() if not name.startswith(CLASSIFIER)}
+        kept["average"] = {k: v.half() if v.is_floating_point() and v.ndim > 1 else v for k, v in average.items()}
+    torch.save(kept, out)
 
 
 def save_resumable(checkpoint: Path, out: Path) -> None:
@@ -91,7 +103,7 @@ def load_weights(path: Path, network: RedNetwork) -> None:
     values = torch.load(path, map_location="cpu", weights_only=True)["average"]
     own = network.state_dict()
     fitting = {name: value for name, value in values.items() if name in own and own[name].shape == value.shape}
-    missing = sorted(name for name in own if name not in fitting and not name.startswith("f_cls."))
+    missing = sorted(name for name in own if name not in fitting and not name.startswith(CLASSIFIER))
     if missing:
         raise ValueError(
             f"{path} does not fit the preset {network.preset.name}: {missing[0]} and {len(missing) - 1} more"
@@ -103,6 +115,7 @@ def load_network(path: Path) -> RedNetwork:
     """The network of a checkpoint with its averaged weights, ready to run; of either kind (see red.models.build)."""
     values = torch.load(path, map_location="cpu", weights_only=True)
     network = build_network(preset_from_dict(values["preset"]))
-    network.load_state_dict(values["average"])
+    classifier = {name: value for name, value in network.state_dict().items() if name.startswith(CLASSIFIER)}
+    network.load_state_dict(classifier | values["average"])
     # A PaperNetwork has the same face; who exports or validates a network uses no more than that.
     return cast(RedNetwork, network.eval())
