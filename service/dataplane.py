@@ -27,11 +27,12 @@ from red_align.tracking.tracker import Tracker
 from service.config.settings import Settings
 from service.limits.admission import Admission
 from service.limits.parts import PartSlots
-from service.limits.tenants import Tenants, limits_of
+from service.limits.tenants import Tenants
 from service.limits.timeouts import UploadLimits
 from service.observability.metrics import Metrics
 from service.security.authenticator import Authenticator, TokenRules
 from service.security.credentials import read_jwks, read_keys
+from service.shares import limits_of
 from service.streams.clip import ClipRun
 from service.streams.frame_queue import FrameQueue, LiveFrame
 from service.streams.live import LiveRun
