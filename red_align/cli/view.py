@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -81,10 +82,8 @@ class Page:
         }
         text = orjson.dumps(data).decode().replace("<", "\\u003c")
         template = Path(__file__).with_name("page").joinpath("page.html").read_text("utf-8")
-        marks = {"@TITLE@": html.escape(self.name), "@RATIO@": f"{self.ratio:.4f}", "@MEDIA@": media, "@DATA@": text}
-        for mark, value in marks.items():
-            template = template.replace(mark, value)
-        return template
+        marks = {"TITLE": html.escape(self.name), "RATIO": f"{self.ratio:.4f}", "MEDIA": media, "DATA": text}
+        return re.sub(r"@([A-Z]+)@", lambda mark: marks[mark[1]], template)
 
 
 def _face(face: Face) -> list[Any]:
