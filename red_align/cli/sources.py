@@ -23,7 +23,8 @@ from red_align.clip.tracking import ClipTrack, track
 from red_align.errors import EmptyBody
 from red_align.features.options import FeatureOptions
 from red_align.frames import FrameResult, StreamEnd, VideoInfo
-from red_align.media.live import LiveReader, open_camera, open_stream
+from red_align.media.live.opening import open_camera, open_stream
+from red_align.media.live.reader import LiveReader
 from red_align.media.reader import DecodeLimits
 from red_align.schemes import PointScheme
 from red_align.tracking.options import feature_stage

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from red_align.frames import Face
-from red_align.media.feature_values import COLUMNS, cells
+from red_align.media.serialization import COLUMNS, cells
 
 
 class FeatureColumns:

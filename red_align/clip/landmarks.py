@@ -18,8 +18,8 @@ from red_align.features.openface import POSE, openface_pose
 from red_align.features.options import FeatureOptions, FeaturesLike
 from red_align.features.values import Pose
 from red_align.frames import FrameResult, FrameStatus, StreamEnd, VideoInfo
-from red_align.media.feature_values import COLUMNS
 from red_align.media.reader import DecodeLimits
+from red_align.media.serialization import COLUMNS
 from red_align.tracking.detector import Detector
 from red_align.tracking.options import TrackingOptions
 
@@ -170,8 +170,7 @@ def align(
 ) -> ClipLandmarks:
     """Track the faces of a whole clip.
 
-    Images are not kept, but all landmarks are: about 1.4 kB a frame and face. For clips of any length see
-    ``red_align.track``.
+    Landmarks are kept, about 1.4 kB a frame and face, and no images; for clips of any length see ``red_align.track``.
 
     Args:
         source: Path of a video, an image or an animated image; its content says what it is, not its name.
@@ -201,10 +200,8 @@ def align(
     Example:
         >>> import red_align
         >>> clip = red_align.align("photo.png", max_faces=4)
-        >>> clip.points.shape, clip.complete
-        ((1, 4, 68, 2), True)
-        >>> clip.track_ids.tolist()
-        [[0, -1, -1, -1]]
+        >>> clip.points.shape, clip.complete, clip.track_ids.tolist()
+        ((1, 4, 68, 2), True, [[0, -1, -1, -1]])
     """
     wanted = FeatureOptions.of(features)
     with track(

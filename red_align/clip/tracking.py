@@ -218,10 +218,9 @@ def track(
         limits: Bounds of decoding; by default frames of up to 50 megapixels.
         isolated: Decode in a process of its own, so that a file that crashes a codec harms nothing else. Linux only.
         parallel: Parts of a long video that are tracked side by side, at most; 1 for none. Points then differ a little
-            behind the joint of two parts, ``image`` is not to be had, and the default engine is another one. Not with
-            crops, which need the frames.
-        features: What faces are to have beside their points, such as ``"pose,expression,alignment"``; FeatureOptions
-            for fewer or steadier points. Smoothing by look-ahead gives results four frames later.
+            behind joints, ``image`` is not to be had, and the default engine is another one. Crops need one part.
+        features: What faces are to have beside their points, such as ``"pose,expression"``; FeatureOptions for fewer or
+            steadier points. Smoothing by look-ahead gives results four frames later.
 
     Returns:
         An iterator of FrameResult. Points and boxes are in pixels of the upright frame, float64; (0, 0) is the centre
@@ -253,8 +252,7 @@ def track(
     tracker = _tracker(max_faces, engine, detector, options)
     stage = feature_stage(wanted, tracker.engine.info.scheme)
     parallel = 1 if wanted.wants("crop") else parallel
-    opened = _isolated if isolated else _local
-    clip = opened(Path(source), limits or DecodeLimits(), stride)
+    clip = (_isolated if isolated else _local)(Path(source), limits or DecodeLimits(), stride)
     run = open_parallel(clip, parallel, lambda: _tracker(max_faces, engine, detector, options), stride)
     return ClipTrack(clip.open(), tracker, stride, stage) if run is None else ParallelClipTrack(run, tracker, stage)
 

@@ -86,7 +86,11 @@ class FeatureOptions:
         return cls(tuple(dict.fromkeys(name for name in names if name)), points, smooth or Smoothing.NONE, focal_px)
 
     def wants(self, *names: str) -> bool:
-        """Whether one of these features is wanted."""
+        """Whether one of these features is wanted.
+
+        Args:
+            names: Of FEATURES.
+        """
         return any(name in self.names for name in names)
 
     @property

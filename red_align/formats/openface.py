@@ -9,7 +9,7 @@ import numpy as np
 from red_align.errors import InvalidRequest
 from red_align.features.openface import POSE, openface_pose
 from red_align.frames import FrameResult, StreamEnd, VideoInfo
-from red_align.media.feature_values import cells, columns_of, text
+from red_align.media.serialization import cells, columns_of, text
 from red_align.schemes import NamedPoints
 
 _DECIMALS = (1, 1, 1, 3, 3, 3)
@@ -18,7 +18,7 @@ _DECIMALS = (1, 1, 1, 3, 3, 3)
 class CsvWriter:
     """frame (from 1), face_id, timestamp, confidence, success, pose_Tx.., pose_Rx.., x_0.., y_0.., and reacquired.
 
-    After them those of features, see ``red_align.media.feature_values.COLUMNS``.
+    After them those of features, see ``red_align.media.serialization.COLUMNS``.
 
     Raises:
         InvalidRequest: Crops are wanted, for which a table has no room.

@@ -13,8 +13,7 @@ from red_align.features.openface import POSE, openface_pose
 from red_align.formats.gathered import Gathered
 from red_align.formats.openface import check_room
 from red_align.frames import Face, FrameResult, StreamEnd, VideoInfo
-from red_align.media.feature_values import cells, columns_of
-from red_align.media.serialization import end_values, video_values
+from red_align.media.serialization import cells, columns_of, end_values, video_values
 from red_align.schemes import NamedPoints
 
 if TYPE_CHECKING:
@@ -70,9 +69,10 @@ class ParquetWriter:
     def _values(self, face: Face) -> list[Any]:
         """In the order of the columns, from ``face_id`` on."""
         box = face.box
+        pose: list[float] | None = openface_pose(face.landmarks.points, face.pose, *self._size)
         return [
             *(face.track_id, face.score, 1, face.reacquired, box.x, box.y, box.w, box.h),
-            *(openface_pose(face.landmarks.points, face.pose, *self._size) or [None] * len(POSE)),
+            *([None] * len(POSE) if pose is None else pose),
             *np.asarray(face.landmarks.points, np.float64).T.reshape(-1).tolist(),
             *np.asarray(face.landmarks.confidence, np.float32).tolist(),
             *cells(face, self._features),

@@ -16,6 +16,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image as Pillow
 
+from red_align.formats.names import FORMATS, OVERLAY
 from service.api.schemas import AlignModel, InfoModel
 from tests.support.media import Image, astronaut, carphone_frames, carphone_path, jpeg, write_video
 from tests.support.servers import RunningServer
@@ -274,17 +275,23 @@ def test_openapi_names_bodies_parameters_and_errors(client: httpx.Client) -> Non
     document = ok(client.get("/openapi.json")).json()
     operation = document["paths"]["/align"]["post"]
     assert set(operation["requestBody"]["content"]) == {"multipart/form-data", "video/*", "image/*"}
-    assert {p["name"]: p["schema"]["default"] for p in operation["parameters"]} == {
-        "format": "json",
+    assert {p["name"]: p["schema"].get("default") for p in operation["parameters"]} == {
+        "format": None,
         "max_faces": 1,
         "stride": 1,
         "parallel": 1,
         "stream_id": "",
         "resume": False,
+        "features": "",
+        "points": 0,
+        "smooth": "none",
+        "focal_px": 0.0,
     }
-    assert set(operation["responses"]) == {"200", "400", "401", "408", "409", "413", "415", "429", "500", "503"}
+    statuses = {"200", "400", "401", "406", "408", "409", "413", "415", "429", "500", "501", "503"}
+    assert set(operation["responses"]) == statuses
     for status in ("400", "413", "415"):
         schema = operation["responses"][status]["content"]["application/json"]["schema"]
         assert schema == {"$ref": "#/components/schemas/ErrorModel"}
-    assert set(operation["responses"]["200"]["content"]) == {"application/json", "application/x-ndjson", "text/csv"}
+    types = {form.media_type.partition(";")[0] for name, form in FORMATS.items() if name != OVERLAY}
+    assert set(operation["responses"]["200"]["content"]) == types
     assert {"/align", "/healthz", "/readyz", "/v1/info"} <= set(document["paths"])

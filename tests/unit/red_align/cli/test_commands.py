@@ -20,7 +20,8 @@ from red_align.cli.parser import align_parser
 from red_align.cli.reports import BarReport, JsonReport
 from red_align.errors import CameraRefused, UnreadableMedia
 from red_align.frames import StreamEnd, VideoInfo
-from red_align.media import live
+from red_align.media.live import opening as live
+from red_align.media.live.reader import LiveReader
 from red_align.media.reader import DecodeLimits
 from tests.support.media import Image
 
@@ -138,8 +139,8 @@ def test_a_live_source_gives_every_stride_th_frame_until_it_is_stopped_or_breaks
             yield np.zeros((8, 8, 3), np.uint8), i / 10
         raise av.error.EOFError(1, "gone")
 
-    def reader(count: int) -> live.LiveReader:
-        return live.LiveReader(pictures(count), VideoInfo(8, 8, 10.0), lambda: released.append(True), CHECK)
+    def reader(count: int) -> LiveReader:
+        return LiveReader(pictures(count), VideoInfo(8, 8, 10.0), lambda: released.append(True), CHECK)
 
     broken = reader(5)
     assert [(frame.index, frame.time_s) for frame in broken.frames(2)] == [(0, 0.0), (2, 0.2), (4, 0.4)]

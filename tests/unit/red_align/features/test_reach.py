@@ -13,10 +13,9 @@ import pytest
 import red_align
 from red_align.errors import InvalidRequest
 from red_align.features.values import COEFFICIENTS
+from red_align.formats.names import format_of
 from red_align.frames import FrameResult, VideoInfo
-from red_align.media.feature_values import COLUMNS
-from red_align.media.serialization import frame_from_values, frame_values
-from red_align.media.writers import WRITERS
+from red_align.media.serialization import COLUMNS, frame_from_values, frame_values
 from red_align.schemes import IBUG68
 from tests.support.media import carphone_frames, carphone_path, write_video
 
@@ -81,7 +80,7 @@ def test_json_has_them_and_they_come_back(results: list[FrameResult]) -> None:
 
 
 def test_a_table_has_columns_of_them_and_zeros_where_there_is_no_face(results: list[FrameResult]) -> None:
-    writer = WRITERS["csv"](IBUG68, ("pose", "expression", "alignment"))
+    writer = format_of("csv").make(IBUG68, ("pose", "expression", "alignment"))
     names = writer.begin(VideoInfo(176, 144, 30.0)).decode().strip().split(",")
     more = [*COLUMNS["pose"], *COLUMNS["expression"], *COLUMNS["alignment"]]
     assert names[-len(more) - 1 :] == ["reacquired", *more]
@@ -90,7 +89,7 @@ def test_a_table_has_columns_of_them_and_zeros_where_there_is_no_face(results: l
     assert len(row) == len(none) == len(names)
     assert float(row[names.index("pose_yaw")]) == pytest.approx(results[3].faces[0].pose.yaw, rel=1e-4)  # type: ignore[union-attr]
     with pytest.raises(InvalidRequest, match="no room for crops"):
-        WRITERS["csv"](IBUG68, ("crop",))
+        format_of("csv").make(IBUG68, ("crop",))
 
 
 def test_arrays_and_pandas_have_them() -> None:
@@ -156,5 +155,5 @@ def test_a_live_tracker_takes_one_euro_and_refuses_to_look_ahead() -> None:
         assert b.pose is not None
         assert 0.0 < np.abs(a.landmarks.points - b.landmarks.points).max() < 3.0
         state = smooth.state()
-        again = red_align.Tracker.from_state(state, features="expression")
-        assert again.track(carphone_frames()[6]).faces[0].expression is not None
+        with red_align.Tracker.from_state(state, features="expression") as again:
+            assert again.track(carphone_frames()[6]).faces[0].expression is not None
