@@ -103,7 +103,7 @@ def test_the_answer_fits_the_documented_models(answer: httpx.Response, client: h
     clip = AlignModel.model_validate_json(answer.content, extra="forbid", strict=True).model_dump()
     assert clip["frame_count"] == len(clip["frames"]) == 120
     info = ok(client.get("/v1/info"))
-    assert info["contours"][0] == {"name": "jaw", "points": list(range(17)), "closed": False}
+    assert info.json()["contours"][0] == {"name": "jaw", "points": list(range(17)), "closed": False}
     assert InfoModel.model_validate_json(info.content, extra="forbid").scheme == clip["scheme"]
 
 
