@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import orjson
 
 from red_align.engine.base import ModelInfo
-from red_align.errors import RedAlignError
+from red_align.errors import MissingExtra, RedAlignError
 from red_align.frames import StreamEnd
 
 PROGRESS_S = 2.0
@@ -97,8 +97,8 @@ class JsonReport:
 
     def __init__(self) -> None:
         self._began = self._told = 0.0
-        self._expected: int | None = None
         self._count, self._clip = 0, ""
+        self._expected: int | None = None
 
     def begin(self, clip: str, frames: int | None) -> None:
         """See Report."""
@@ -125,9 +125,10 @@ class JsonReport:
 
     def failed(self, clip: str | None, error: Exception) -> None:
         """See Report."""
-        reason = "MISSING_EXTRA" if isinstance(error, ImportError) else "OS_ERROR"
         if isinstance(error, RedAlignError):
             reason = error.reason
+        else:
+            reason = MissingExtra.reason if isinstance(error, ImportError) else "OS_ERROR"
         line("error", "error", clip=clip, reason=reason, message=sentence(error))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -39,6 +40,7 @@ class Page:
     Attributes:
         name: Of the clip.
         size: Width and height of its frames, pixels.
+        ratio: Width over height as it is shown.
         segments: Pairs of points that lines join.
         offset_s: Time of the first frame in the video, seconds.
         frames: For each frame its time, faces and number; see ``add``.
@@ -46,6 +48,7 @@ class Page:
 
     name: str
     size: tuple[int, int]
+    ratio: float
     segments: list[tuple[int, int]]
     offset_s: float = 0.0
     frames: list[Any] = field(default_factory=list)
@@ -64,7 +67,8 @@ class Page:
         import orjson
 
         tracks = {face[0] for _, faces, _ in self.frames for face in faces}
-        about = f"{self.size[0]} x {self.size[1]} pixels, {len(self.frames)} frames, {len(tracks)} track(s)."
+        faces = "1 face" if len(tracks) == 1 else f"{len(tracks)} tracks of faces"
+        about = f"{self.size[0]} x {self.size[1]} pixels, {len(self.frames)} frames, {faces}."
         beside = f" The video is not in this page: {linked} must stay where it is beside it." if linked else ""
         data = {
             "width": self.size[0],
@@ -78,9 +82,8 @@ class Page:
         }
         text = orjson.dumps(data).decode().replace("<", "\\u003c")
         template = Path(__file__).with_name("page").joinpath("page.html").read_text("utf-8")
-        for mark, value in (("@TITLE@", html.escape(self.name)), ("@MEDIA@", media), ("@DATA@", text)):
-            template = template.replace(mark, value)
-        return template
+        marks = {"TITLE": html.escape(self.name), "RATIO": f"{self.ratio:.4f}", "MEDIA": media, "DATA": text}
+        return re.sub(r"@([A-Z]+)@", lambda mark: marks[mark[1]], template)
 
 
 def _face(face: Face) -> list[Any]:
@@ -166,7 +169,9 @@ def _tracked(path: Path, clip: ClipTrack, encode: Path | None, quiet: bool) -> t
 
     scheme = scheme_of_count(clip.scheme.num_points)
     segments = [pair for contour in (scheme.contours if scheme else ()) for pair in contour.segments]
-    page, encoder, still = Page(path.name, (clip.video.width, clip.video.height), segments), None, b""
+    width, height = clip.video.width, clip.video.height
+    page = Page(path.name, (width, height), width * clip.video.pixel_aspect_ratio / height, segments)
+    encoder, still = None, b""
     try:
         for result in tqdm(clip, unit=" frames", disable=quiet, file=sys.stderr):
             page.add(result)
@@ -194,16 +199,22 @@ def _media(path: Path, out: Path, page: Page, encoded: bytes | None, *, link: bo
     if encoded is None and (link or size > EMBED_BYTES):
         beside = os.path.relpath(path, out.parent)
         print(f"red-align: {path} stays beside the page, which plays it from there ({beside})", file=sys.stderr)
-        return f'<video controls muted playsinline preload="auto" src="{quote(beside)}"></video>', beside
+        return _video(quote(beside)), beside
     if size > EMBED_BYTES or link:  # Encoded anew: it needs a file of its own.
         assert encoded is not None
         made = out.with_suffix(".mp4")
+        if made.resolve() == path.resolve():
+            made = out.with_name(f"{out.stem}.page.mp4")
         made.write_bytes(encoded)
         print(f"red-align: the page plays {made}, which was written beside it", file=sys.stderr)
-        return f'<video controls muted playsinline preload="auto" src="{quote(made.name)}"></video>', made.name
+        return _video(quote(made.name)), made.name
     kind = "video/webm" if encoded is None and path.suffix.lower() == ".webm" else "video/mp4"
     data = base64.b64encode(encoded if encoded is not None else path.read_bytes()).decode()
-    return f'<video controls muted playsinline preload="auto" src="data:{kind};base64,{data}"></video>', ""
+    return _video(f"data:{kind};base64,{data}"), ""
+
+
+def _video(source: str) -> str:
+    return f'<video controls muted playsinline preload="auto" src="{source}"></video>'
 
 
 def _plays(path: Path) -> float | None:

@@ -69,9 +69,10 @@ class ParquetWriter:
     def _values(self, face: Face) -> list[Any]:
         """In the order of the columns, from ``face_id`` on."""
         box = face.box
+        pose: list[float] | None = openface_pose(face.landmarks.points, face.pose, *self._size)
         return [
             *(face.track_id, face.score, 1, face.reacquired, box.x, box.y, box.w, box.h),
-            *(openface_pose(face.landmarks.points, face.pose, *self._size) or (None,) * len(POSE)),
+            *([None] * len(POSE) if pose is None else pose),
             *np.asarray(face.landmarks.points, np.float64).T.reshape(-1).tolist(),
             *np.asarray(face.landmarks.confidence, np.float32).tolist(),
             *cells(face, self._features),

@@ -159,7 +159,7 @@ def published_schema(name: str) -> dict[str, Any]:
     """
     kinds: dict[str, Any] = {"align": AlignModel, "ndjson": HeaderLine | FrameLine | EndLine}
     titles = {"align": "A JSON answer of RED Align", "ndjson": "A line of an NDJSON answer of RED Align"}
-    schema = TypeAdapter(kinds[name]).json_schema(mode="serialization")
+    schema: dict[str, Any] = TypeAdapter(kinds[name]).json_schema(mode="serialization")
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": titles[name]}
     return {**schema, **head, "description": schema.get("description", "")}
 

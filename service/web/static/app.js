@@ -53,6 +53,7 @@ function App() {
   const [options, setOptions] = useState(START);
   const [trackId, setTrackId] = useState(null);
   const shown = useRef({}); // {run, player} or {camera}
+  const able = useRef(null); // The promise of `abilities`: a file may be chosen before they have come.
   const [picture, overlay, stage] = [useRef(null), useRef(null), useRef(null)];
   const { run, player, camera } = shown.current;
   const contours = info?.contours ?? NONE;
@@ -63,7 +64,8 @@ function App() {
     try {
       setInfo(await getInfo());
       setProblem(null);
-      setAbilities(await getAbilities());
+      able.current = getAbilities();
+      setAbilities(await able.current);
     } catch (error) {
       report(error);
     }
@@ -93,9 +95,6 @@ function App() {
     setTrackId(null);
   };
 
-  const query = { max_faces: maxFaces };
-  if (abilities.features) query.features = "pose,expression";
-
   const open = async (file) => {
     clear();
     const pictures = await openMedia(file);
@@ -114,7 +113,8 @@ function App() {
     if (pictures.missing) setNotice("This browser cannot show the pictures of this file; its points are shown without them.");
     made.resize();
     refresh();
-    await begun.work(query);
+    const can = (await able.current) ?? abilities;
+    await begun.work(can.features ? { max_faces: maxFaces, features: "pose,expression" } : { max_faces: maxFaces });
   };
 
   const openCamera = async () => {
@@ -178,7 +178,7 @@ function App() {
         <aside>
           <${Progress} run=${run} camera=${camera} onCancel=${() => run.cancel()} />
           <${Options} options=${options} onOptions=${setOptions} maxFaces=${maxFaces} most=${info?.limits.max_faces ?? 8}
-            onMaxFaces=${setMaxFaces} run=${run} player=${player} abilities=${abilities} query=${query} contours=${contours} onError=${report} />
+            onMaxFaces=${setMaxFaces} run=${run} player=${player} abilities=${abilities} contours=${contours} onError=${report} />
         </aside>
       </div>
       <${Timeline} frames=${run?.frames ?? NONE} count=${run?.frames.length ?? 0} at=${player?.at ?? 0}

@@ -126,12 +126,12 @@ export function Options(props) {
     <${Downloads} ...${props} ready=${run?.state === "done"} />`;
 }
 
-function Downloads({ run, player, abilities, query, contours, options, onError, ready }) {
+function Downloads({ run, player, abilities, contours, options, onError, ready }) {
   const [recording, setRecording] = useState(null); // {share, stop}
   const [making, setMaking] = useState("");
   const take = async (name) => {
     setMaking(name);
-    await download(name, run, query).catch(onError);
+    await download(name, run).catch(onError);
     setMaking("");
   };
   const recordIt = async () => {

@@ -23,12 +23,12 @@ export function formatsOf(abilities) {
   return ["json", "ndjson", ...others].map((name) => ({ name, label: FORMATS[name].label }));
 }
 
-async function content(name, run, query) {
+async function content(name, run) {
   const here = {
     json: () => asJson(run),
     ndjson: () => run.lines.join("\n") + "\n",
   }[name];
-  return here ? new Blob([here()], { type: FORMATS[name].type }) : alignFile(run.file, { ...query, format: name });
+  return here ? new Blob([here()], { type: FORMATS[name].type }) : alignFile(run.file, { ...run.query, format: name });
 }
 
 function save(blob, name) {
@@ -41,8 +41,8 @@ function save(blob, name) {
 
 const stem = (file) => (file.name || "picture").replace(/\.[^.]*$/, "");
 
-export async function download(name, run, query) {
-  save(await content(name, run, query), `${stem(run.file)}.${FORMATS[name].suffix ?? name}`);
+export async function download(name, run) {
+  save(await content(name, run), `${stem(run.file)}.${FORMATS[name].suffix ?? name}`);
 }
 
 // The pictures with what is drawn on them, recorded while they play once from the beginning.

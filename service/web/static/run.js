@@ -10,7 +10,7 @@ export class Run {
     this.end = null;
     this.error = null;
     this.lines = [];
-    this.began = this.firstAt = this.lastAt = 0;
+    this.firstAt = this.lastAt = 0;
     this.stop = new AbortController();
   }
 
@@ -37,7 +37,7 @@ export class Run {
   }
 
   async work(query) {
-    this.began = performance.now();
+    this.query = query;
     try {
       for await (const lines of alignLines(this.file, query, this.stop.signal)) {
         for (const line of lines) this.take(line);
