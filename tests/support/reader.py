@@ -100,6 +100,9 @@ def prepare(folder: Path) -> None:
     (folder / ".venv").symlink_to(sys.prefix)
     shutil.copy(carphone_path(), folder / "clip.mp4")
     cv2.imwrite(str(folder / "photo.jpg"), cv2.cvtColor(astronaut(), cv2.COLOR_RGB2BGR))
+    for name in ("takes/first.mov", "recordings/first.mp4"):
+        (folder / name).parent.mkdir()
+        shutil.copy(carphone_path(), folder / name)
     segments = {"hls_time": "2", "hls_list_size": "0"}
     write_hls(folder / "stream.m3u8", {**segments, "hls_segment_filename": str(folder / "segment-%d.ts")})
     fragments = {"hls_segment_type": "fmp4", "hls_fmp4_init_filename": "init.mp4"}

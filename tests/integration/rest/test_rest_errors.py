@@ -63,7 +63,7 @@ def test_a_bad_body_is_answered_with_400(client: httpx.Client, body: bytes, kind
     [
         ("max_face=3", "no query parameter 'max_face'; did you mean 'max_faces'?"),
         ("Stride=2", "did you mean 'stride'?"),
-        ("zzz=1", "there are format, max_faces, parallel, resume, stream_id, stride"),
+        ("zzz=1", "there are features, focal_px, format, max_faces, parallel"),
         ("stride=2&stride=3", "'stride' is given more than once"),
         ("%0d%0a" + "x" * 300 + "=1", "no query parameter"),
     ],
@@ -144,7 +144,7 @@ def test_a_wrong_parameter_is_named(client: httpx.Client, query: str) -> None:
         ("PUT", "/align", 405),
         ("POST", "/healthz", 405),
         ("GET", "/no", 404),
-        ("POST", "/", 404),
+        ("POST", "/", 405),
     ],
 )
 def test_an_unknown_path_or_method_has_our_error_shape(
