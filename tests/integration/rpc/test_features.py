@@ -65,7 +65,7 @@ def test_a_clip_may_look_ahead_and_a_stream_may_not(stub: Stub) -> None:
     with pytest.raises(grpc.RpcError) as raised:
         stream(stub, wanted)
     assert raised.value.code() is grpc.StatusCode.INVALID_ARGUMENT
-    assert "look ahead" in raised.value.details()
+    assert "look ahead" in str(raised.value.details())
 
 
 def test_a_misspelt_feature_is_refused_with_the_right_one(stub: Stub) -> None:
@@ -73,7 +73,7 @@ def test_a_misspelt_feature_is_refused_with_the_right_one(stub: Stub) -> None:
         with pytest.raises(grpc.RpcError) as raised:
             call(stub, pb.FeatureOptions(names=["allignment"]))
         assert raised.value.code() is grpc.StatusCode.INVALID_ARGUMENT
-        assert "did you mean 'alignment'?" in raised.value.details()
+        assert "did you mean 'alignment'?" in str(raised.value.details())
 
 
 def test_info_lists_them_and_a_face_without_them_has_none(stub: Stub) -> None:

@@ -26,13 +26,13 @@ def seen(pose: Pose) -> NDArray[np.float64]:
 def test_a_projected_head_gives_the_angles_and_the_place_it_was_projected_with() -> None:
     rng = np.random.default_rng(4)
     for _ in range(50):
-        angles = rng.uniform((-60, -35, -80), (60, 35, 80))
+        yaw, pitch, roll = rng.uniform((-60, -35, -80), (60, 35, 80)).tolist()
         place, focal = rng.uniform((-150, -100, 300), (150, 100, 1500)), float(rng.uniform(400, 1200))
-        found = head_pose(seen(Pose(*angles, place, focal)), WIDTH, HEIGHT, focal)
+        found = head_pose(seen(Pose(yaw, pitch, roll, place, focal)), WIDTH, HEIGHT, focal)
         assert found is not None
-        assert (found.yaw, found.pitch, found.roll) == pytest.approx(angles, abs=1e-4)
+        assert (found.yaw, found.pitch, found.roll) == pytest.approx((yaw, pitch, roll), abs=1e-4)
         assert found.translation == pytest.approx(place, abs=1e-3)
-        assert angles_of(found.rotation) == pytest.approx(angles, abs=1e-4)
+        assert angles_of(found.rotation) == pytest.approx((yaw, pitch, roll), abs=1e-4)
 
 
 def test_the_focal_length_is_the_longer_side_where_none_is_given() -> None:

@@ -47,7 +47,7 @@ def test_points_are_the_same_with_features_as_without(results: list[FrameResult]
         plain = list(clip)
     for a, b in zip(results, plain, strict=True):
         assert np.array_equal(a.faces[0].landmarks.points, b.faces[0].landmarks.points)
-        assert b.faces[0].pose is b.faces[0].expression is b.faces[0].alignment is None
+        assert [b.faces[0].pose, b.faces[0].expression, b.faces[0].alignment] == [None] * 3
 
 
 def test_every_face_has_what_was_asked_for(results: list[FrameResult]) -> None:
