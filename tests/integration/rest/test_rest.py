@@ -226,13 +226,14 @@ def test_csv_has_the_columns_of_openface_and_the_values_of_the_json(
     assert response.headers["x-red-complete"] == "true"
     names, *rows = csv.reader(io.StringIO(response.text))
     xs, ys = [f"x_{i}" for i in range(68)], [f"y_{i}" for i in range(68)]
-    assert names == ["frame", "face_id", "timestamp", "confidence", "success", *xs, *ys, "reacquired"]
+    pose = [f"pose_{kind}{axis}" for kind in "TR" for axis in "xyz"]
+    assert names == ["frame", "face_id", "timestamp", "confidence", "success", *pose, *xs, *ys, "reacquired"]
     for row, frame in zip(rows, answer.json()["frames"], strict=True):
         (face,) = frame["faces"]
         assert [row[0], row[1], row[4]] == [str(frame["index"] + 1), "0", "1"]
         assert float(row[2]) == pytest.approx(frame["time_s"], abs=6e-4)
         assert float(row[3]) == pytest.approx(face["score"], abs=1e-9)
-        assert np.allclose(np.array(row[5:-1], float).reshape(2, 68).T, points(face), atol=1e-9)
+        assert np.allclose(np.array(row[11:-1], float).reshape(2, 68).T, points(face), atol=1e-9)
         assert row[-1] == "0"
 
 

@@ -119,14 +119,14 @@ def test_the_bar_shows_the_time_left_and_errors_what_to_do(capsys: pytest.Captur
 def test_a_camera_that_is_not_there_or_may_not_be_opened_says_what_to_do(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(live.sys, "platform", "linux")
+    monkeypatch.setattr("sys.platform", "linux")
     with pytest.raises(CameraRefused, match=r"there is no camera 93 \(/dev/video93\)"):
         live.open_camera(93, CHECK)
-    monkeypatch.setattr(live.Path, "exists", lambda _: True)
-    monkeypatch.setattr(live.os, "access", lambda *_: False)
+    monkeypatch.setattr(Path, "exists", lambda _: True)
+    monkeypatch.setattr("os.access", lambda *_: False)
     with pytest.raises(CameraRefused, match="may not be opened by this user: join the group"):
         live.open_camera(93, CHECK)
-    monkeypatch.setattr(live.os, "access", lambda *_: True)
+    monkeypatch.setattr("os.access", lambda *_: True)
     with pytest.raises(CameraRefused, match="gives no picture: does another program use it"):
         live.open_camera(93, CHECK)
 

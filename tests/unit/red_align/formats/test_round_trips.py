@@ -85,6 +85,7 @@ def test_csv_has_openface_s_columns_in_its_order_and_is_read_by_their_names() ->
 def test_the_pose_of_a_csv_is_in_openface_s_units_and_axes() -> None:
     (row, *_) = csv.DictReader(io.StringIO(written("csv", five_frames()).decode()))
     pose = head_pose(five_frames()[0].faces[0].landmarks.points, 640, 480)
+    assert pose is not None
     assert [float(row[f"pose_T{a}"]) for a in "xyz"] == pytest.approx(pose.translation.tolist(), abs=0.06)
     assert float(row["pose_Tz"]) > 0, "in front of the camera"
     angles = [float(row[f"pose_R{a}"]) for a in "xyz"]
