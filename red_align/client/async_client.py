@@ -208,9 +208,8 @@ class AsyncClient:
         Returns:
             For an ``async with`` block: an asynchronous iterator of FrameResult with ``frame`` and ``end``.
         """
-        from red_align.client.async_live import AsyncLiveStream
+        from red_align.client.async_live import open_stream
         from red_align.client.choices import StreamChoices
-        from red_align.client.wire.connection import AsyncConnection
 
         choices = StreamChoices(
             max_faces,
@@ -224,11 +223,7 @@ class AsyncClient:
             stream_id,
             resume_token,
         )
-        attempts = Attempts(self._addresses, self._reconnect_s)
-        access = self._access
-        return AsyncLiveStream(
-            frames, choices.pictures(), choices.session(), attempts, lambda: AsyncConnection(attempts.address, access)
-        )
+        return open_stream(frames, choices, Attempts(self._addresses, self._reconnect_s), self._access)
 
     async def close(self) -> None:
         """End the connections, and the clips that are under way; safe to call twice."""

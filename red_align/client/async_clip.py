@@ -12,7 +12,7 @@ import grpc
 from red_align.client.choices import ClipChoices
 from red_align.client.errors import ServerTimeout, ServerUnreachable
 from red_align.client.sources import ClipBytes
-from red_align.client.wire.connection import AsyncConnection
+from red_align.client.wire.connection import AsyncConnection, settle_async
 from red_align.client.wire.messages import frame_result, stream_end, video_info
 from red_align.client.wire.statuses import error_of
 from red_align.frames import FrameResult, StreamEnd, VideoInfo
@@ -98,6 +98,7 @@ class AsyncClipCall:
         response = await self._response()
         if response.WhichOneof("event") == "frame":
             return frame_result(response.frame)
+        await settle_async(self._call)
         return stream_end(response.end)
 
     async def close(self) -> None:

@@ -11,10 +11,12 @@ from typing import Any, Self
 
 import grpc
 
+from red_align.client.access import Access
 from red_align.client.attempts import Attempts
+from red_align.client.choices import StreamChoices
 from red_align.client.errors import ServerTimeout, ServerUnreachable
 from red_align.client.session import Answer, Session
-from red_align.client.wire.connection import AsyncConnection
+from red_align.client.wire.connection import AsyncConnection, settle_async
 from red_align.client.wire.pictures import GivenFrame, Pictures
 from red_align.client.wire.statuses import error_of
 from red_align.errors import InvalidRequest, RedAlignError
@@ -128,6 +130,8 @@ class AsyncLiveStream(AsyncIterator[FrameResult]):
         else:
             if response is not None:
                 await self._take(response)
+            if self._session.end is not None and self._call is not None:
+                await settle_async(self._call)
 
     async def _response(self) -> pb.AlignStreamResponse | None:
         """The next one; None after a while without one. Whoever cancels this takes nothing from the stream."""
@@ -201,12 +205,11 @@ class AsyncLiveStream(AsyncIterator[FrameResult]):
         first = [pb.AlignStreamRequest(config=config)]
         metadata = connection.metadata(config.stream_id)
         try:
-            async for response in connection.stub.AlignStream(first, timeout=access.connect_s, metadata=metadata):
-                if response.WhichOneof("event") == "end":
-                    return str(response.end.resume_token)
+            call = connection.stub.AlignStream(first, timeout=access.connect_s, metadata=metadata)
+            answers = [response async for response in call]
         except grpc.RpcError as error:
             raise error_of(error, connection.address, access) from error
-        raise ServerUnreachable(f"the server at {connection.address} does not say where stream {config.stream_id!r} is")
+        return str(answers[-1].end.resume_token) if answers else ""
 
     async def _lose(self, error: RedAlignError) -> None:
         """The connection is lost: wait for the next attempt, or raise."""
@@ -280,3 +283,19 @@ class _Source:
         elif hasattr(self._frames, "close"):
             with contextlib.suppress(ValueError):  # A thread is still in it, and cannot be stopped.
                 self._frames.close()
+
+
+def open_stream(
+    frames: AsyncIterable[GivenFrame] | Iterable[GivenFrame], choices: StreamChoices, attempts: Attempts, access: Access
+) -> AsyncLiveStream:
+    """A stream that is not connected yet.
+
+    Args:
+        frames: The source.
+        choices: What is asked for.
+        attempts: The addresses.
+        access: How to get in.
+    """
+    return AsyncLiveStream(
+        frames, choices.pictures(), choices.session(), attempts, lambda: AsyncConnection(attempts.address, access)
+    )

@@ -254,8 +254,7 @@ class Client:
             BadResumeToken: The servers have not the same keys of tokens (``RED_TOKEN_KEYS``).
         """
         from red_align.client.choices import StreamChoices
-        from red_align.client.live import LiveStream
-        from red_align.client.wire.connection import Connection
+        from red_align.client.live import open_stream
 
         choices = StreamChoices(
             max_faces,
@@ -269,11 +268,7 @@ class Client:
             stream_id,
             resume_token,
         )
-        attempts = Attempts(self._addresses, self._reconnect_s)
-        access = self._access
-        return LiveStream(
-            frames, choices.pictures(), choices.session(), attempts, lambda: Connection(attempts.address, access)
-        )
+        return open_stream(frames, choices, Attempts(self._addresses, self._reconnect_s), self._access)
 
     def close(self) -> None:
         """End the connections, and the clips that are under way; safe to call twice."""

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from red_align.client.choices import ClipChoices
 from red_align.client.errors import ServerTimeout, ServerUnreachable
 from red_align.client.sources import ClipBytes
-from red_align.client.wire.connection import Connection
+from red_align.client.wire.connection import Connection, settle
 from red_align.client.wire.messages import frame_result, stream_end, video_info
 from red_align.client.wire.statuses import error_of
 from red_align.clip.tracking import ClipTrack
@@ -163,6 +163,7 @@ class ClipCall:
         if response.WhichOneof("event") == "frame":
             return frame_result(response.frame)
         self._over.set()
+        settle(self._call)
         return stream_end(response.end)
 
     def close(self) -> None:

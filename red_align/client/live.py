@@ -10,10 +10,12 @@ from typing import Any, Self
 
 import grpc
 
+from red_align.client.access import Access
 from red_align.client.attempts import Attempts
+from red_align.client.choices import StreamChoices
 from red_align.client.errors import ServerTimeout, ServerUnreachable
 from red_align.client.session import Answer, Session
-from red_align.client.wire.connection import Connection
+from red_align.client.wire.connection import Connection, settle
 from red_align.client.wire.pictures import GivenFrame, Pictures
 from red_align.client.wire.statuses import error_of
 from red_align.errors import InvalidRequest, RedAlignError
@@ -135,6 +137,8 @@ class LiveStream(Iterator[FrameResult]):
             self._lose(error)
         else:
             self._take(response)
+            if self._session.end is not None:
+                settle(call)
 
     def _take(self, response: pb.AlignStreamResponse) -> None:
         with self._changed:
@@ -189,12 +193,10 @@ class LiveStream(Iterator[FrameResult]):
         first = iter([pb.AlignStreamRequest(config=config)])
         metadata = connection.metadata(config.stream_id)
         try:
-            for response in connection.stub.AlignStream(first, timeout=access.connect_s, metadata=metadata):
-                if response.WhichOneof("event") == "end":
-                    return str(response.end.resume_token)
+            answers = list(connection.stub.AlignStream(first, timeout=access.connect_s, metadata=metadata))
         except grpc.RpcError as error:
             raise error_of(error, connection.address, access) from error
-        raise ServerUnreachable(f"the server at {connection.address} does not say where stream {config.stream_id!r} is")
+        return str(answers[-1].end.resume_token) if answers else ""
 
     def _why(self, error: grpc.RpcError, connection: Connection) -> RedAlignError:
         if self._expired:
@@ -272,3 +274,17 @@ class LiveStream(Iterator[FrameResult]):
                     continue
                 self._expired = True
             call.cancel()
+
+
+def open_stream(frames: Iterable[GivenFrame], choices: StreamChoices, attempts: Attempts, access: Access) -> LiveStream:
+    """A stream that is not connected yet.
+
+    Args:
+        frames: The source.
+        choices: What is asked for.
+        attempts: The addresses.
+        access: How to get in.
+    """
+    return LiveStream(
+        frames, choices.pictures(), choices.session(), attempts, lambda: Connection(attempts.address, access)
+    )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,8 @@ from red_align.client.wire.statuses import error_of
 from red_align.v1 import face_landmarks_pb2 as pb
 from red_align.v1 import face_landmarks_pb2_grpc as pb_grpc
 
+SETTLE_S = 5.0
+"""Seconds for which a call that has its last answer is waited for."""
 Metadata = tuple[tuple[str, str], ...]
 
 
@@ -103,6 +107,22 @@ class AsyncConnection:
     async def close(self) -> None:
         """End it, and the calls on it."""
         await self._channel.close()
+
+
+def settle(call: Any) -> None:
+    """Wait until the server is done with a call whose last answer came: who cancels it before may undo a named stream.
+
+    Args:
+        call: As gRPC's stub gave it.
+    """
+    ended = threading.Event()
+    if call.add_callback(ended.set):
+        ended.wait(SETTLE_S)
+
+
+async def settle_async(call: Any) -> None:
+    """See settle."""
+    await asyncio.wait({asyncio.ensure_future(call.code())}, timeout=SETTLE_S)
 
 
 def _metadata(access: Access, stream_id: str) -> Metadata:

@@ -94,12 +94,12 @@ def test_a_clip_can_be_left_in_the_middle_and_the_next_one_is_served(client: red
 
 
 def test_segments_of_a_named_stream_go_on(client: red_align.Client) -> None:
-    for wanted in (0, 1):
+    for wanted in range(5):
         with client.track(png(astronaut()), stream_id="segments") as clip:
             (result,) = clip
         assert (result.index, result.faces[0].track_id) == (wanted, 0)
     (result,) = client.track(png(astronaut()), resume_token=clip.end.resume_token)
-    assert result.index == 2
+    assert result.index == 5
 
 
 def test_one_call_tracks_a_clip_at_an_address(server: RunningServer) -> None:
