@@ -114,6 +114,8 @@ class ClipLandmarks:
             import pandas as pd
         except ImportError as error:
             raise ImportError("to_pandas needs pandas: pip install 'red-align[pandas]'") from error
+        from red_align.features.openface import POSE  # What of features is not asked for is not loaded.
+
         present = self.track_ids != NO_TRACK
         # A frame without a face has its row too, from its first column, where everything is NaN.
         rows = present.copy()
@@ -138,6 +140,8 @@ class ClipLandmarks:
         return pd.concat([pd.DataFrame(head), pd.DataFrame(values, columns=names), pd.DataFrame(tail)], axis=1)
 
     def _openface_pose(self, frame: int, column: int) -> list[float]:
+        from red_align.features.openface import POSE, openface_pose
+
         pose = None
         if self.pose is not None:
             yaw, pitch, roll, *translation = self.pose[frame, column].tolist()

@@ -179,9 +179,8 @@ def test_wrong_usage_is_status_2(arguments: list[str]) -> None:
 
 @pytest.mark.parametrize("option", ["-o", "--overlay"])
 def test_what_cannot_be_written_is_said_in_a_sentence_before_any_work(tmp_path: Path, option: str) -> None:
-    for out, told in ((tmp_path / "no" / "x.mp4", f"there is no folder {tmp_path / 'no'}"), (tmp_path, "is a folder")):
-        done = red_align(carphone_path(), option, out)
-        assert done.returncode == 1
-        assert told in done.stderr
-        assert "Traceback" not in done.stderr
-        assert ".part" not in done.stderr
+    done = red_align(carphone_path(), option, tmp_path / "no" / "x.mp4")
+    assert done.returncode == 1
+    assert f"there is no folder {tmp_path / 'no'}" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert ".part" not in done.stderr

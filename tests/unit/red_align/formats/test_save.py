@@ -73,6 +73,8 @@ def test_what_cannot_be_saved_is_said_before_any_work(short: Path, tmp_path: Pat
         red_align.save(red_align.align(short), tmp_path / "out.mp4")
     with pytest.raises(InvalidRequest, match="does not say in which format"):
         red_align.save(red_align.track(short), tmp_path / "out.doc")
+    with pytest.raises(InvalidRequest, match="is a folder, and cannot be written as a file"):
+        red_align.save(red_align.track(short), tmp_path, "json")
     with pytest.raises(InvalidRequest, match="there is no folder"):
         red_align.save(red_align.track(short), tmp_path / "none" / "out.json")
     with pytest.raises(InvalidRequest, match="there is no format 'cvs'; did you mean 'csv'"):
