@@ -129,7 +129,6 @@ class ClipLandmarks:
             "confidence": self.scores[frame, column],
             "success": present[frame, column].astype(np.int64),
         }
-        from red_align.features.openface import POSE  # A table alone has OpenFace's columns.
 
         poses = [self._openface_pose(*place) for place in zip(frame.tolist(), column.tolist(), strict=True)]
         head |= dict(zip(POSE, np.array(poses, np.float64).T, strict=True))
@@ -146,7 +145,6 @@ class ClipLandmarks:
         if self.pose is not None:
             yaw, pitch, roll, *translation = self.pose[frame, column].tolist()
             pose = Pose(yaw, pitch, roll, np.array(translation), math.nan)
-        from red_align.features.openface import POSE, openface_pose
 
         found = openface_pose(self.points[frame, column], pose, self.video.width, self.video.height)
         return found or [math.nan] * len(POSE)
