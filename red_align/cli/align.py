@@ -66,8 +66,6 @@ def _clips(parser: Parser, options: argparse.Namespace, commands: Sequence[str])
         parser.error("--providers, --precision and --model are of this machine's engine: leave them out with --server")
     if (options.key or options.ca) and not options.server:
         parser.error("--key and --ca are for a server: give its address by --server")
-    if options.server and (options.features or options.points or options.smooth != "none" or options.focal_px):
-        parser.error("--features, --points, --smooth and --focal-px are for clips that are tracked on this machine")
     try:
         clips = find_clips(options.clip, commands)
         if sum(clip.name == STDIN for clip in clips) > 1:

@@ -23,10 +23,11 @@ from red_align.cli.reports import ran_on
 from red_align.clip.tracking import ClipTrack, track
 from red_align.errors import EmptyBody
 from red_align.features.options import FeatureOptions
+from red_align.features.subsets import subset_of
 from red_align.frames import FrameResult, StreamEnd, VideoInfo
 from red_align.media.reader import DecodeLimits, Reader
-from red_align.media.sources.reconnecting import open_source
-from red_align.schemes import PointScheme
+from red_align.media.sources.reconnecting import Retries, open_source
+from red_align.schemes import NamedPoints
 from red_align.tracking.options import feature_stage
 from red_align.tracking.tracker import Tracker
 
@@ -34,6 +35,10 @@ if TYPE_CHECKING:
     from red_align.client.client import Client
     from red_align.client.live import LiveStream
     from red_align.engine.base import Engine
+
+
+GIVE_UP_S = 1.0
+"""Seconds after which a network stream that was lost, or has ended, is not tried once more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,20 +99,28 @@ class There:
 
     def file(self, path: Path, choices: Choices) -> ClipTrack:
         """Send a file."""
-        return self._client.track(path, max_faces=choices.max_faces, stride=choices.stride, parallel=choices.parallel)
+        return self._client.track(
+            path,
+            max_faces=choices.max_faces,
+            stride=choices.stride,
+            parallel=choices.parallel,
+            features=choices.features,
+        )
 
     def live(self, reader: Reader, choices: Choices) -> ClipTrack:
         """Send what a camera takes; the server answers the newest frame, and drops older ones that wait."""
         frames = ((frame.image, frame.time_s) for frame in reader.frames(choices.stride) if frame.image is not None)
-        scheme = self._client.info().points
-        return ServerLive(self._client.stream(frames, max_faces=choices.max_faces, latest=True), reader, scheme)
+        wanted, scheme = choices.features, self._client.info().points
+        points = subset_of(wanted.points, scheme) or scheme
+        stream = self._client.stream(frames, max_faces=choices.max_faces, features=wanted, latest=True)
+        return ServerLive(stream, reader, points, wanted.names)
 
 
 class ServerLive(ClipTrack):
     """A live stream at a server in the form of a ClipTrack."""
 
-    def __init__(self, stream: LiveStream, reader: Reader, scheme: PointScheme) -> None:
-        self._stream, self._source, self._points = stream.__enter__(), reader, scheme
+    def __init__(self, stream: LiveStream, reader: Reader, scheme: NamedPoints, features: tuple[str, ...]) -> None:
+        self._stream, self._source, self._points, self._names = stream.__enter__(), reader, scheme, features
         self._picture: Any = None
 
     @property
@@ -116,9 +129,14 @@ class ServerLive(ClipTrack):
         return self._source.info
 
     @property
-    def scheme(self) -> PointScheme:
+    def scheme(self) -> NamedPoints:
         """See ClipTrack."""
         return self._points
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """See ClipTrack."""
+        return self._names
 
     @property
     def image(self) -> Any:
@@ -171,8 +189,8 @@ def _live(clip: Clip) -> tuple[Reader, Callable[[], None]]:
     if clip.is_camera:
         camera = open_camera(int(clip.name), DecodeLimits().check)
         return camera, camera.stop
-    source = open_source(clip.name)
-    return source, source.close
+    source = open_source(clip.name, retries=Retries(give_up_s=GIVE_UP_S))
+    return source, source.stop
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from red_align.client.errors import ServerUnreachable, need_grpc
 from red_align.client.info import ServerInfo
 from red_align.client.sources import ClipSource, clip_bytes
 from red_align.errors import RedAlignError
+from red_align.features.options import FeatureOptions, FeaturesLike
 
 if TYPE_CHECKING:
     from red_align.client.access import Address
@@ -93,6 +94,7 @@ class AsyncClient:
         max_faces: int = 1,
         stride: int = 1,
         parallel: int = 1,
+        features: FeaturesLike = (),
         stream_id: str = "",
         resume_token: str = "",
     ) -> AsyncServerClip:
@@ -103,6 +105,7 @@ class AsyncClient:
             max_faces: See ``Client.track``.
             stride: See ``Client.track``.
             parallel: See ``Client.track``.
+            features: See ``Client.track``.
             stream_id: See ``Client.track``.
             resume_token: See ``Client.track``.
 
@@ -112,7 +115,8 @@ class AsyncClient:
         from red_align.client.async_clip import AsyncClipCall, AsyncServerClip
         from red_align.client.choices import ClipChoices
 
-        choices, clip = ClipChoices(max_faces, stride, parallel, stream_id, resume_token), clip_bytes(source)
+        wanted, clip = FeatureOptions.of(features), clip_bytes(source)
+        choices = ClipChoices(max_faces, stride, parallel, wanted, stream_id, resume_token)
         attempts = Attempts(self._addresses, 0.0)
         while True:
             connection, upload = self._connection(attempts.address), None
@@ -120,7 +124,7 @@ class AsyncClient:
                 info = await connection.info()
                 clip.check_size(info.max_upload_bytes)
                 upload = AsyncClipCall(connection, clip, choices)
-                opened = AsyncServerClip(upload, await upload.video(), info.points)
+                opened = AsyncServerClip(upload, await upload.video(), choices.points_of(info.points))
             except BaseException as error:
                 self._forget(attempts.address)
                 if upload is not None:
@@ -140,6 +144,7 @@ class AsyncClient:
         max_faces: int = 1,
         stride: int = 1,
         parallel: int = 1,
+        features: FeaturesLike = (),
         stream_id: str = "",
         resume_token: str = "",
     ) -> ClipLandmarks:
@@ -150,6 +155,7 @@ class AsyncClient:
             max_faces: See ``Client.align``.
             stride: See ``Client.align``.
             parallel: See ``Client.align``.
+            features: See ``Client.align``.
             stream_id: See ``Client.align``.
             resume_token: See ``Client.align``.
 
@@ -159,7 +165,7 @@ class AsyncClient:
         from red_align.client.choices import ClipChoices
         from red_align.clip.landmarks import Columns
 
-        choices = ClipChoices(max_faces, stride, parallel, stream_id, resume_token)
+        choices = ClipChoices(max_faces, stride, parallel, FeatureOptions.of(features), stream_id, resume_token)
         left = len(self._addresses) if choices.may_repeat(clip_bytes(source)) else 0
         while True:
             clip = await self.track(
@@ -167,10 +173,11 @@ class AsyncClient:
                 max_faces=max_faces,
                 stride=stride,
                 parallel=parallel,
+                features=features,
                 stream_id=stream_id,
                 resume_token=resume_token,
             )
-            columns = Columns(max_faces, clip.scheme.num_points)
+            columns = Columns(max_faces, clip.scheme.num_points, choices.features.names)
             try:
                 async with clip:
                     async for result in clip:
@@ -187,6 +194,7 @@ class AsyncClient:
         frames: AsyncIterable[GivenFrame] | Iterable[GivenFrame],
         *,
         max_faces: int = 1,
+        features: FeaturesLike = (),
         colour: Colour = "rgb",
         jpeg_quality: int | None = None,
         frame_rate: float | None = None,
@@ -202,6 +210,7 @@ class AsyncClient:
         Args:
             frames: See ``Client.stream``; an asynchronous iterable, or an ordinary one, which is read in threads.
             max_faces: See ``Client.stream``.
+            features: See ``Client.stream``.
             colour: See ``Client.stream``.
             jpeg_quality: See ``Client.stream``.
             frame_rate: See ``Client.stream``.
@@ -220,6 +229,7 @@ class AsyncClient:
 
         choices = StreamChoices(
             max_faces,
+            FeatureOptions.of(features),
             colour,
             jpeg_quality,
             frame_rate,

@@ -16,7 +16,7 @@ from red_align.client.wire.connection import AsyncConnection, settle_async
 from red_align.client.wire.messages import frame_result, stream_end, video_info
 from red_align.client.wire.statuses import error_of
 from red_align.frames import FrameResult, StreamEnd, VideoInfo
-from red_align.schemes import PointScheme
+from red_align.schemes import NamedPoints
 from red_align.v1 import face_landmarks_pb2 as pb
 
 _LOOK_S = 0.25
@@ -29,10 +29,10 @@ class AsyncServerClip(AsyncIterator[FrameResult]):
     Args:
         upload: The call.
         video: Size and rate of the clip.
-        scheme: The server's points.
+        scheme: The points that are answered.
     """
 
-    def __init__(self, upload: AsyncClipCall, video: VideoInfo, scheme: PointScheme) -> None:
+    def __init__(self, upload: AsyncClipCall, video: VideoInfo, scheme: NamedPoints) -> None:
         self._upload = upload
         self.video, self.scheme = video, scheme
         self._end: StreamEnd | None = None

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from red_align.client.session import Session
 from red_align.client.sources import ClipBytes
+from red_align.client.wire.messages import features_message
 from red_align.client.wire.pictures import Colour, Pictures
 from red_align.errors import InvalidRequest
+from red_align.features.options import FeatureOptions
+from red_align.features.subsets import subset_of
+from red_align.schemes import NamedPoints, PointScheme
 from red_align.v1 import face_landmarks_pb2 as pb
 
 
@@ -19,6 +23,7 @@ class ClipChoices:
         max_faces: Most faces to track at once.
         stride: Every stride-th frame is processed.
         parallel: Parts of a long video that are tracked side by side, at most.
+        features: What faces are to have beside their points, and which points.
         stream_id: The clip is a segment of this stream; empty for none.
         resume_token: Where to go on from; empty for the beginning.
     """
@@ -26,6 +31,7 @@ class ClipChoices:
     max_faces: int = 1
     stride: int = 1
     parallel: int = 1
+    features: FeatureOptions = field(default_factory=FeatureOptions)
     stream_id: str = ""
     resume_token: str = ""
 
@@ -38,6 +44,14 @@ class ClipChoices:
         """Whether a clip may be sent a second time: a named stream may have gone on already."""
         return clip.again and not self.stream_id
 
+    def points_of(self, scheme: PointScheme) -> NamedPoints:
+        """The points that are answered, of those that the server's model gives.
+
+        Raises:
+            InvalidRequest: There is no subset of so many.
+        """
+        return subset_of(self.features.points, scheme) or scheme
+
     @property
     def request(self) -> pb.AlignClipRequest:
         """The first message."""
@@ -46,6 +60,7 @@ class ClipChoices:
                 max_faces=self.max_faces,
                 stride=self.stride,
                 parallel=self.parallel,
+                features=features_message(self.features),
                 stream_id=self.stream_id,
                 resume_token=self.resume_token,
             )
@@ -58,6 +73,7 @@ class StreamChoices:
 
     Attributes:
         max_faces: Most faces to follow at once.
+        features: What faces are to have beside their points, and which points.
         colour: See Pictures.
         jpeg_quality: See Pictures.
         frame_rate: See Pictures.
@@ -70,6 +86,7 @@ class StreamChoices:
     """
 
     max_faces: int
+    features: FeatureOptions
     colour: Colour
     jpeg_quality: int | None
     frame_rate: float | None
@@ -93,6 +110,7 @@ class StreamChoices:
             flow=pb.FLOW_LATEST if self.latest else pb.FLOW_BLOCK,
             resume_token=self.resume_token,
             resume_every=self.resume_every,
+            features=features_message(self.features),
         )
         return Session(config, self.latest, self.window)
 

@@ -12,6 +12,7 @@ from red_align.client.errors import ServerUnreachable, need_grpc
 from red_align.client.info import ServerInfo
 from red_align.client.sources import ClipSource, clip_bytes
 from red_align.errors import RedAlignError
+from red_align.features.options import FeatureOptions, FeaturesLike
 
 if TYPE_CHECKING:
     from red_align.client.access import Address
@@ -98,6 +99,7 @@ class Client:
         max_faces: int = 1,
         stride: int = 1,
         parallel: int = 1,
+        features: FeaturesLike = (),
         stream_id: str = "",
         resume_token: str = "",
     ) -> ServerClip:
@@ -110,6 +112,7 @@ class Client:
             max_faces: Most faces to track at once.
             stride: Every stride-th frame is processed.
             parallel: Parts of a long video that are tracked side by side, at most.
+            features: What faces are to have beside their points, and which points; see ``red_align.track``.
             stream_id: The clip is the next segment of the stream of this name.
             resume_token: The clip goes on from the end of an earlier one, ``end.resume_token``.
 
@@ -127,7 +130,8 @@ class Client:
         from red_align.client.choices import ClipChoices
         from red_align.client.clip import ClipCall, ServerClip
 
-        choices, clip = ClipChoices(max_faces, stride, parallel, stream_id, resume_token), clip_bytes(source)
+        wanted, clip = FeatureOptions.of(features), clip_bytes(source)
+        choices = ClipChoices(max_faces, stride, parallel, wanted, stream_id, resume_token)
         attempts = Attempts(self._addresses, 0.0)
         while True:
             connection, upload = self._connection(attempts.address), None
@@ -135,7 +139,7 @@ class Client:
                 info = connection.info()
                 clip.check_size(info.max_upload_bytes)
                 upload = ClipCall(connection, clip, choices)
-                opened = ServerClip(upload, clip, choices, info.points)
+                opened = ServerClip(upload, clip, choices, choices.points_of(info.points))
             except BaseException as error:
                 self._forget(attempts.address)
                 if upload is not None:
@@ -155,6 +159,7 @@ class Client:
         max_faces: int = 1,
         stride: int = 1,
         parallel: int = 1,
+        features: FeaturesLike = (),
         stream_id: str = "",
         resume_token: str = "",
     ) -> ClipLandmarks:
@@ -165,6 +170,7 @@ class Client:
             max_faces: Most faces to track at once: the columns of the arrays.
             stride: Every stride-th frame is processed.
             parallel: See ``track``.
+            features: See ``track``.
             stream_id: See ``track``.
             resume_token: See ``track``.
 
@@ -181,7 +187,7 @@ class Client:
         from red_align.client.choices import ClipChoices
         from red_align.clip.landmarks import Columns
 
-        choices = ClipChoices(max_faces, stride, parallel, stream_id, resume_token)
+        choices = ClipChoices(max_faces, stride, parallel, FeatureOptions.of(features), stream_id, resume_token)
         left = len(self._addresses) if choices.may_repeat(clip_bytes(source)) else 0
         while True:
             clip = self.track(
@@ -189,10 +195,11 @@ class Client:
                 max_faces=max_faces,
                 stride=stride,
                 parallel=parallel,
+                features=features,
                 stream_id=stream_id,
                 resume_token=resume_token,
             )
-            columns = Columns(max_faces, clip.scheme.num_points)
+            columns = Columns(max_faces, clip.scheme.num_points, choices.features.names)
             try:
                 with clip:
                     for result in clip:
@@ -209,6 +216,7 @@ class Client:
         frames: Iterable[GivenFrame],
         *,
         max_faces: int = 1,
+        features: FeaturesLike = (),
         colour: Colour = "rgb",
         jpeg_quality: int | None = None,
         frame_rate: float | None = None,
@@ -229,6 +237,7 @@ class Client:
             frames: Pictures (uint8 [H, W, 3], or the bytes of a JPEG or PNG), or pairs of a picture and its time in
                 seconds; times must grow. All pictures have one size.
             max_faces: Most faces to follow at once.
+            features: What faces are to have beside their points, and which points; see ``red_align.track``.
             colour: ``rgb``, or ``bgr`` for arrays of OpenCV.
             jpeg_quality: Send arrays as JPEGs of this quality, 1 to 100: a tenth of the bytes, and points that differ a
                 little. By default raw pixels.
@@ -258,6 +267,7 @@ class Client:
 
         choices = StreamChoices(
             max_faces,
+            FeatureOptions.of(features),
             colour,
             jpeg_quality,
             frame_rate,

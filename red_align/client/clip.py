@@ -23,7 +23,7 @@ from red_align.conversion import to_rgb
 from red_align.errors import InvalidRequest
 from red_align.frames import Frame, FrameResult, StreamEnd, VideoInfo
 from red_align.media.reader import DecodeLimits, Reader, open_media
-from red_align.schemes import PointScheme
+from red_align.schemes import NamedPoints
 from red_align.v1 import face_landmarks_pb2 as pb
 
 
@@ -34,10 +34,10 @@ class ServerClip(ClipTrack):
         upload: The call, whose first answer is the clip's size.
         source: The clip.
         choices: What was asked for.
-        scheme: The server's points.
+        scheme: The points that are answered.
     """
 
-    def __init__(self, upload: ClipCall, source: ClipBytes, choices: ClipChoices, scheme: PointScheme) -> None:
+    def __init__(self, upload: ClipCall, source: ClipBytes, choices: ClipChoices, scheme: NamedPoints) -> None:
         self._events, self._source, self._choices, self._points = upload, source, choices, scheme
         self._video = upload.video()
         self._end: StreamEnd | None = None
@@ -54,9 +54,14 @@ class ServerClip(ClipTrack):
         return self._video
 
     @property
-    def scheme(self) -> PointScheme:
+    def scheme(self) -> NamedPoints:
         """See ClipTrack."""
         return self._points
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """See ClipTrack."""
+        return self._choices.features.names
 
     @property
     def end(self) -> StreamEnd:

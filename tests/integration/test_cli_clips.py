@@ -151,6 +151,22 @@ def test_a_server_gives_what_this_machine_gives(server: RunningServer, clips: Pa
         assert len(list(container.decode(video=0))) == 12
 
 
+def test_a_server_gives_features_and_subsets(server: RunningServer, clips: Path, tmp_path: Path) -> None:
+    wanted = ("--features", "pose,expression,crop", "--points", "51", "--smooth", "look_ahead")
+    for name, more in (("here.json", ()), ("there.json", ("--server", server.grpc))):
+        done = red_align(clips / "a.mp4", "-q", "-o", tmp_path / name, *wanted, *more)
+        assert done.returncode == 0, done.stderr
+    here, there = (json.loads((tmp_path / name).read_text()) for name in ("here.json", "there.json"))
+    assert here["scheme"] == there["scheme"] == "ibug51"
+    for one, other in zip(here["frames"], there["frames"], strict=True):
+        (ours,), (theirs,) = one["faces"], other["faces"]
+        assert set(ours) == set(theirs)
+        assert len(theirs["landmarks"]) == 2 * 51
+        assert theirs["pose"]["yaw"] == pytest.approx(ours["pose"]["yaw"], abs=0.02)
+        assert theirs["expression"]["coefficients"] == pytest.approx(ours["expression"]["coefficients"], abs=1e-3)
+        assert theirs["alignment"]["crop"] == ours["alignment"]["crop"]
+
+
 def test_a_network_camera_is_followed_by_a_server(server: RunningServer, tmp_path: Path) -> None:
     with camera(list(carphone_frames()) * 2) as url:  # Those that come before the connection stands are dropped.
         done = red_align(url, "-q", "-o", tmp_path / "o.ndjson", "--server", server.grpc)
@@ -177,7 +193,6 @@ def test_a_server_s_key_comes_from_an_option_or_the_environment(clips: Path, tmp
         (["--server", "http://127.0.0.1:8080"], 1, "the client speaks gRPC"),
         (["--server", "127.0.0.1:1", "--ca", "none.pem"], 1, "there is no file none.pem"),
         (["--server", "x", "--precision", "fp16"], 2, "leave them out with --server"),
-        (["--server", "x", "--features", "pose"], 2, "tracked on this machine"),
         (["--key", "x"], 2, "give its address by --server"),
         (["0"], 2, "a camera or stream does not end by itself"),
     ],

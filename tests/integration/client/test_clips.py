@@ -14,6 +14,7 @@ import pytest
 import red_align
 from red_align.client.errors import ServerError
 from red_align.client.remote import track_at
+from red_align.features.options import FeatureOptions
 from tests.support.media import astronaut, carphone_frames, carphone_path, png, write_sound, write_video
 from tests.support.servers import RunningServer
 
@@ -24,11 +25,17 @@ def client(server: RunningServer) -> Iterator[red_align.Client]:
         yield client
 
 
+APPROXIMATE = ("pose", "alignment", "expression")
+"""Carried as float32, and made of float64."""
+
+
 def check_same(theirs: red_align.ClipLandmarks, ours: red_align.ClipLandmarks) -> None:
     """Field by field; what the messages carry as float32 is compared as float32, bit for bit."""
     for field in dataclasses.fields(ours):
         a, b = getattr(theirs, field.name), getattr(ours, field.name)
-        if isinstance(b, np.ndarray):
+        if field.name in APPROXIMATE:
+            check_near(a, b)
+        elif isinstance(b, np.ndarray):
             assert (a.shape, a.dtype) == (b.shape, b.dtype), field.name
             if field.name in ("points", "boxes", "scores"):
                 a, b = a.astype(np.float32), b.astype(np.float32)
@@ -36,6 +43,41 @@ def check_same(theirs: red_align.ClipLandmarks, ours: red_align.ClipLandmarks) -
             assert equal, field.name
         else:
             assert a == b, field.name
+
+
+def check_near(theirs: object, ours: object) -> None:
+    """Arrays, or arrays by name, as far as float32 carries them."""
+    if isinstance(ours, dict):
+        assert isinstance(theirs, dict)
+        assert list(theirs) == list(ours)
+        for name in ours:
+            check_near(theirs[name], ours[name])
+    elif isinstance(ours, np.ndarray):
+        assert isinstance(theirs, np.ndarray)
+        np.testing.assert_allclose(theirs, ours, rtol=1e-5, atol=1e-4)
+    else:
+        assert theirs is ours is None
+
+
+@pytest.mark.parametrize(
+    "features", ["pose,expression", "alignment,crop", FeatureOptions(points=51, smooth="one_euro")]
+)
+def test_a_clip_has_the_features_that_are_asked_for(client: red_align.Client, features: str | FeatureOptions) -> None:
+    ours = red_align.align(carphone_path(), stride=5, features=features)
+    check_same(client.align(carphone_path(), stride=5, features=features), ours)
+
+
+def test_a_live_stream_has_the_features_that_are_asked_for(client: red_align.Client) -> None:
+    wanted = FeatureOptions(("pose", "expression"), points=5)
+    with client.stream(carphone_frames()[:6], frame_rate=30, features=wanted) as stream:
+        faces = [face for result in stream for face in result.faces]
+    assert len(faces) == 6
+    assert all(face.landmarks.points.shape == (5, 2) and face.pose and face.expression for face in faces)
+
+
+def test_a_misspelt_feature_is_refused_before_anything_is_sent(client: red_align.Client) -> None:
+    with pytest.raises(red_align.InvalidRequest, match="did you mean 'pose'"):
+        client.align(carphone_path(), features="pise")
 
 
 @pytest.mark.parametrize("choices", [{}, {"max_faces": 2, "stride": 3}])
