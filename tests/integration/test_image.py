@@ -18,22 +18,30 @@ from tests.support.servers import running_server
 
 ROOT = Path(__file__).parents[2]
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
-BASE, GATEWAY = re.findall(r"^FROM \S+ AS (?:base|gateway)$(.*?)(?=^FROM )", DOCKERFILE, re.M | re.S)
+BASE, BUILT, GATEWAY = re.findall(
+    r"^FROM \S+ AS (?:base|gateway-environment|gateway)$(.*?)(?=^FROM )", DOCKERFILE, re.M | re.S
+)
+PLACE = "/opt/red-align"
+"""Of the environment in the image."""
 
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What ``COPY`` copies and what ``RUN pip install`` installs, in an environment of its own."""
     app, made = tmp_path_factory.mktemp("app"), tmp_path_factory.mktemp("image") / "env"
-    for line in re.findall(r"^COPY (.+)$", BASE + GATEWAY, re.M):
+    for line in re.findall(r"^COPY (.+)$", BASE + BUILT, re.M):
         *sources, target = line.split()
         for source in sources:
             place = app / target if target != "./" else app / source
+            place.parent.mkdir(parents=True, exist_ok=True)
             (shutil.copytree if (ROOT / source).is_dir() else shutil.copy)(ROOT / source, place)
     subprocess.run([sys.executable, "-m", "venv", str(made)], check=True)
-    (install,) = re.findall(r"^RUN (pip install [^&\n]+)", GATEWAY, re.M)
-    command = [str(made / "bin" / "python"), "-m", *shlex.split(install), "--quiet"]
+    (install,) = re.findall(rf"^RUN pip --python {PLACE}/bin/python (install [^&\n\\]+)", BUILT, re.M)
+    command = [str(made / "bin" / "python"), "-m", "pip", *shlex.split(install), "--quiet"]
     subprocess.run(command, cwd=app, check=True, capture_output=True, text=True, timeout=400)
+    (trim,) = re.findall(rf"&& (sh \S+) {PLACE}$", BUILT, re.M)
+    subprocess.run([*trim.split(), str(made)], cwd=app, check=True, timeout=60)
+    assert f"COPY --from=gateway-environment {PLACE} {PLACE}" in GATEWAY
     shutil.rmtree(app)  # What runs is what was installed.
     return made / "bin"
 
@@ -57,12 +65,14 @@ def test_the_images_command_serves_and_its_health_check_sees_it(environment: Pat
     (checked,) = re.findall(r"^    CMD (\[.+\])$", GATEWAY, re.M)
     _, *check = json.loads(checked)
     with running_server([str(environment / program), *arguments], TEMP_DIR=str(tmp_path)) as server:
-        check[-1] = check[-1].replace("http://127.0.0.1:8080", server.http)
-        subprocess.run([str(environment / "python"), *check], check=True, timeout=20)
+        asked = {"RED_HTTP_PORT": server.http.rpartition(":")[2]}
+        subprocess.run([str(environment / "python"), *check], check=True, timeout=20, env=asked)
         body = carphone_path().read_bytes()
         answer = httpx.post(f"{server.http}/align", content=body, headers={"content-type": "video/mp4"}, timeout=60)
         assert [len(frame["faces"]) for frame in answer.json()["frames"]] == [1] * 120
         assert server.stop() == 0
     assert list(tmp_path.iterdir()) == []
-    stopped = subprocess.run([str(environment / "python"), *check], check=False, capture_output=True, timeout=20)
+    stopped = subprocess.run(
+        [str(environment / "python"), *check], check=False, capture_output=True, timeout=20, env=asked
+    )
     assert stopped.returncode != 0

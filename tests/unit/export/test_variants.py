@@ -188,7 +188,7 @@ def test_seven_points_in_half_precision_by_the_command(
 ) -> None:
     seven, out = exports("edge7"), tmp_path / "out"
     # In fp32 it is exported already.
-    monkeypatch.setattr(commands, "write_onnx", lambda _, folder, __: shutil.copytree(seven.folder, folder))
+    monkeypatch.setattr(commands, "write_onnx", lambda _, folder, *__, **___: shutil.copytree(seven.folder, folder))
     monkeypatch.setattr(commands, "FRAMES", 3)
     assert main(["graphs", str(seven.checkpoint), str(out), "--precision", "fp16", "--validate", str(faces)]) == 0
     assert finite(GraphRunner(out), calibration_crops(faces))
