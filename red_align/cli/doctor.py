@@ -100,14 +100,12 @@ def _version(package: str) -> str:
 
 def _codecs() -> Iterator[Finding]:
     try:
-        import av
+        from av import library_versions
         from av.codec import codecs_available
     except ImportError as error:
         yield Finding("codecs", f"FFmpeg does not load: {error}", fault=True)
         return
-    ffmpeg = ", ".join(
-        f"{name} {'.'.join(map(str, number))}" for name, number in sorted(av.library_versions.items())[:2]
-    )
+    ffmpeg = ", ".join(f"{name} {'.'.join(map(str, number))}" for name, number in sorted(library_versions.items())[:2])
     yield Finding("FFmpeg", ffmpeg)
     missing = [name for name in DECODERS if not _decodes(name)]
     have = ", ".join(name for name in DECODERS if name not in missing)
